@@ -1,0 +1,76 @@
+"""Formatted data directories.
+
+Kafka's StorageTool formats one directory per user and version; the data directories are copies of it. What a copy must
+not share are the ids in `meta.properties`, a text of four lines; `bootstrap.checkpoint` holds only feature levels.
+"""
+
+import base64
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+from gateway.localkafka.artifacts import cache_lock
+from gateway.localkafka.config import LOOPBACK, LocalKafkaConfig, LocalKafkaError, SecurityProtocol
+from gateway.localkafka.java import Java
+from gateway.localkafka.properties import Endpoint, Listener, NodeLayout, render, server_properties
+
+STORAGE_TOOL = "kafka.tools.StorageTool"
+
+FORMAT_DEADLINE_S = 60
+"""1 s when nothing else runs."""
+
+BOOTSTRAP = "bootstrap.checkpoint"
+META = "meta.properties"
+
+
+def new_id() -> str:
+    """A random id as Kafka writes them."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):  # would read as an option on a command line
+            return text
+
+
+def format_directory(directory: Path, template: Path, cluster_id: str, node_id: int) -> None:
+    """Make `directory` an empty storage of this node; one that is formatted already keeps its data."""
+    if (directory / META).exists():
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(template / BOOTSTRAP, directory / BOOTSTRAP)
+    meta = f"version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={new_id()}\n"
+    (directory / META).write_text(meta)
+
+
+def template_directory(cache: Path, java: Java, class_path: str) -> Path:
+    """A directory formatted by StorageTool, made at the first use."""
+    template = cache / "formatted"
+    if not template.is_dir():
+        with cache_lock(cache):
+            if not template.is_dir():
+                _make_template(cache, template, java, class_path)
+    return template
+
+
+def _make_template(cache: Path, template: Path, java: Java, class_path: str) -> None:
+    staging = cache / "formatting"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    clients, controller = Endpoint(LOOPBACK, 1), Endpoint(LOOPBACK, 2)  # formatting opens no connection
+    layout = NodeLayout(
+        node_id=1,
+        listeners=(Listener("PLAINTEXT", SecurityProtocol.PLAINTEXT, clients, clients),),
+        controller_bind=controller,
+        voters={1: controller},
+        log_dir=str(staging / "data"),
+    )
+    properties = staging / "server.properties"
+    properties.write_text(render(server_properties(LocalKafkaConfig(), layout)))
+    done = subprocess.run(  # noqa: S603 - our own command
+        [java.executable, "-cp", class_path, STORAGE_TOOL, "format", "-t", new_id(), "-c", str(properties)],
+        capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise LocalKafkaError(f"Kafka's StorageTool failed:\n{(done.stdout + done.stderr).strip()}")
+    (staging / "data").rename(template)
+    shutil.rmtree(staging)
