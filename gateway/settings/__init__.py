@@ -1,0 +1,33 @@
+"""Everything that can be set, once: typed rows, read from the environment and one TOML file."""
+
+from gateway.settings.errors import SettingsError
+from gateway.settings.load import load
+from gateway.settings.model import (
+    GuardSettings,
+    HttpSettings,
+    KafkaSettings,
+    LogLevel,
+    SaslMechanism,
+    SecurityProtocol,
+    Settings,
+    TopicSettings,
+    settings_table,
+)
+from gateway.settings.rows import Setting
+from gateway.settings.secret import Secret
+
+__all__ = [
+    "GuardSettings",
+    "HttpSettings",
+    "KafkaSettings",
+    "LogLevel",
+    "SaslMechanism",
+    "Secret",
+    "SecurityProtocol",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "TopicSettings",
+    "load",
+    "settings_table",
+]

@@ -1,0 +1,93 @@
+"""Closing a Kafka client without waiting for a broker that does not answer (K23).
+
+aiokafka's own `stop()` flushes, leaves the group and waits for tasks that retry as long as their request time-out, and
+it takes no deadline; cancelled half-way it leaves tasks and sockets behind. So it runs in a task of its own, and what
+has not ended by the deadline is cut: sockets closed, pending batches failed, background tasks cancelled. Nothing is
+lost by that: an acknowledged record is Kafka's, and an open transaction is ended by the next owner's fencing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import CloseReason
+from aiokafka.errors import ProducerClosed
+
+log = logging.getLogger(__name__)
+
+CLOSE_DEADLINE_S = 3.0
+"""A healthy client closes in milliseconds; three seconds is one slow broker."""
+
+CUTS = 3
+"""How often the remains are cut: a task cancelled once may first finish, or connect, for the sake of another."""
+
+CUT_GRACE_S = 0.5
+"""How long what was cut gets to end."""
+
+Client = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient | AIOKafkaClient
+
+
+async def close(client: Client, timeout: float = CLOSE_DEADLINE_S) -> None:
+    """Close any client of ours within `timeout` seconds plus CUTS * CUT_GRACE_S. Its own errors are not raised."""
+    kind = type(client).__name__
+    stopping = asyncio.create_task(_stop(client), name=f"close {kind}")
+    try:
+        await asyncio.wait({stopping}, timeout=timeout)
+        for _ in range(CUTS):
+            if not (remains := _cut(client, stopping)):
+                break
+            await asyncio.wait(remains, timeout=CUT_GRACE_S)
+    finally:
+        _cut(client, stopping)  # also when we are cancelled ourselves: no task and no socket outlives this call
+    if not stopping.done():
+        log.warning("%s did not close within %g s and was abandoned", kind, timeout)
+    elif not stopping.cancelled() and (error := stopping.exception()) is not None:
+        log.info("%s ended with %r while it was closed", kind, error)
+
+
+async def _stop(client: Client) -> None:
+    if isinstance(client, (AIOKafkaConsumer, AIOKafkaProducer)):
+        await client.stop()
+    else:
+        await client.close()
+
+
+def _connections(client: Client) -> AIOKafkaClient:
+    if isinstance(client, AIOKafkaClient):
+        return client
+    return client.client if isinstance(client, AIOKafkaProducer) else client._client
+
+
+def _tasks(client: Client) -> Iterator[asyncio.Task[Any]]:
+    """The background tasks aiokafka 0.14 starts; it has no list of them itself."""
+    owners: list[tuple[object, tuple[str, ...]]] = [(_connections(client), ("_sync_task",))]
+    if isinstance(client, AIOKafkaProducer):
+        owners.append((client._sender, ("_sender_task",)))
+    elif isinstance(client, AIOKafkaConsumer):
+        coordination = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+        owners += [(client._fetcher, ("_fetch_task",)), (client._coordinator, coordination)]
+    for owner, names in owners:
+        for name in names:
+            task = getattr(owner, name, None)
+            if isinstance(task, asyncio.Task):
+                yield task
+
+
+def _cut(client: Client, stopping: asyncio.Task[None]) -> set[asyncio.Task[Any]]:
+    """Cancel and close whatever is left; the tasks that have not ended yet."""
+    remains: set[asyncio.Task[Any]] = {task for task in (stopping, *_tasks(client)) if not task.done()}
+    for task in remains:
+        task.cancel()
+    if isinstance(client, AIOKafkaProducer):
+        # Ends the flush that stop() has begun; its batches can never be acknowledged any more.
+        client._message_accumulator.fail_all(ProducerClosed())
+    connections = _connections(client)
+    for connection in list(connections._conns.values()):
+        connection.close(reason=CloseReason.SHUTDOWN)
+    return remains
