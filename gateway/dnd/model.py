@@ -130,3 +130,7 @@ class Lift:
 
 
 Event = Place | Lift
+
+
+class BadAddress(ValueError):  # noqa: N818 - an outcome of reading, not a fault; `except BadAddress` says it all
+    """An address nothing can be compared with. The text says what was expected and never repeats the address."""

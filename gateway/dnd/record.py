@@ -40,13 +40,16 @@ NEVER = -1
 """Time of a place or lift that has not happened; before every time an event can carry."""
 
 
+_NOBODY = Actor(None)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """One side of a register: the latest place or lift, with who did it and on what evidence."""
 
     at: int = NEVER
     event_id: str = ""
-    actor: Actor = Actor(None)
+    actor: Actor = _NOBODY
     evidence: Mapping[str, object] = field(default_factory=dict)
 
     def rank(self) -> tuple[int, str, str, str, bytes]:
