@@ -34,6 +34,11 @@ def reasons(channel: Channel, held_on: HeldOn, record: Record | None) -> list[Re
     blocking = [
         Reason(held_on, scope, cause, CAUSES[cause].kind, register.placed.at, register.placed.event_id)
         for (scope, cause), register in record.holds()
-        if scope is Scope.ALL or scope.value == channel.value
+        if covers(scope, channel)
     ]
     return sorted(blocking, key=lambda reason: (reason.scope, reason.cause))
+
+
+def covers(scope: Scope, channel: Channel) -> bool:
+    """Whether a hold on the scope blocks the channel."""
+    return scope is Scope.ALL or scope.value == channel.value

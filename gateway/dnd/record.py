@@ -7,16 +7,19 @@ reordering, retries and late writers end in the same record and cannot lose a ho
 
 Broker time bounds what a wrong clock can do: an event's times are clipped to the time its Kafka record was appended
 (`LogAppendTime`) plus a margin. A place reaches one second further than a lift, so that `lifted_through + 1` counts.
+A place dated before 1970 is taken for 1970: it would be older than "never lifted" and never hold.
 
 `seen` remembers the event ids of the last 7 days by broker time: a provider's redelivery of a START carries a new
 time, but it is the same event and must not lift a STOP that came in between. An id seen again changes nothing. Places
-and lifts are remembered apart: a place is never lost because some lift carried its id.
+and lifts are remembered apart: a place is never lost because some lift carried its id. An empty id is no id. Of two
+events with one id and different contents the first in the log counts, so a writer's repetition must go to the partition
+of the original, as it does with the same key and partitioner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import msgspec
@@ -104,7 +107,7 @@ class Record:
         seen = dict(self.seen)
         for event_id, first in other.seen.items():
             seen[event_id] = min(first, seen.get(event_id, first))
-        return Record(registers, seen)
+        return Record(registers, _newest(seen))
 
 
 EMPTY = Record()
@@ -128,28 +131,33 @@ def fold(record: Record, event: Event, broker_time: int) -> Folded:
     refused: list[RegisterKey] = []
     match event:
         case Place():
-            placed = Mark(min(event.at, broker_time + PLACE_MARGIN_MS), event.event_id, event.actor, event.evidence)
+            at = max(0, min(event.at, broker_time + PLACE_MARGIN_MS))
+            placed = Register(placed=Mark(at, event.event_id, event.actor, event.evidence))
             for key in ((scope, cause) for scope in event.scopes for cause in event.causes):
-                registers[key] = registers.get(key, Register()).join(Register(placed=placed))
+                registers[key] = registers[key].join(placed) if key in registers else placed
         case Lift():
             for term in event.terms:
                 key = (term.scope, term.cause)
                 if not may_lift(event.actor.kind, term.cause):
                     refused.append(key)
                     continue
-                through = min(term.through, broker_time + LIFT_MARGIN_MS)
-                lifted = Mark(through, event.event_id, event.actor, event.evidence)
-                registers[key] = registers.get(key, Register()).join(Register(lifted=lifted))
+                through = max(NEVER, min(term.through, broker_time + LIFT_MARGIN_MS))
+                lifted = Register(lifted=Mark(through, event.event_id, event.actor, event.evidence))
+                registers[key] = registers[key].join(lifted) if key in registers else lifted
         case _:
             assert_never(event)
-    folded = replace(record, registers=registers, seen=_remember(record.seen, seen_as, broker_time))
-    return Folded(folded, tuple(refused))
+    seen = _remember(record.seen, seen_as, broker_time) if event.event_id else record.seen
+    return Folded(Record(registers, seen), tuple(refused))
 
 
-def _remember(seen: Mapping[str, int], seen_as: str, broker_time: int) -> dict[str, int]:
+def _remember(seen: Mapping[str, int], seen_as: str, broker_time: int) -> Mapping[str, int]:
     kept = {known: first for known, first in seen.items() if first > broker_time - SEEN_FOR_MS}
     kept[seen_as] = broker_time
-    if len(kept) > SEEN_LIMIT:
-        newest = sorted(kept.items(), key=lambda item: (item[1], item[0]))[-SEEN_LIMIT:]
-        return dict(newest)
-    return kept
+    return _newest(kept)
+
+
+def _newest(seen: dict[str, int]) -> dict[str, int]:
+    """At most `SEEN_LIMIT` of the ids: those that arrived last, of one time those that sort last."""
+    if len(seen) <= SEEN_LIMIT:
+        return seen
+    return dict(sorted(seen.items(), key=lambda item: (item[1], item[0]))[-SEEN_LIMIT:])
