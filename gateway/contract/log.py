@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class LogRecord(Protocol):
-    """One record of a Kafka partition. `timestamp` is milliseconds since the epoch (broker time on LogAppendTime topics)."""
+    """One record of a Kafka partition. `timestamp` is in ms since the epoch (broker time on LogAppendTime topics)."""
 
     @property
     def offset(self) -> int: ...

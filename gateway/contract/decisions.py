@@ -1,0 +1,119 @@
+"""Decisions: what `outbound.decisions` says of every request, and the headers on what is forwarded or refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from gateway.contract.requests import InvalidRequestError
+from gateway.dnd.decide import Reason
+
+DECISION_ID = "sg-decision-id"
+DECIDED_AT = "sg-decided-at"
+REASON_FIELD = "sg-reason-field"
+REASON_EXPECTED = "sg-reason-expected"
+STAND_IN = "sg-stand-in"
+"""Header of a dead letter whose value is not the original but a `StandIn`."""
+
+STAND_IN_HEAD_BYTES = 1024
+"""How much of a value too large to be written is kept, enough to recognise it."""
+
+
+class Outcome(StrEnum):
+    """What became of a request: the first that applies of invalid, expired, dropped, unavailable, forwarded."""
+
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    DROPPED = "dropped"
+    UNAVAILABLE = "unavailable"
+    FORWARDED = "forwarded"
+
+
+class HoldReason(msgspec.Struct, frozen=True, gc=False):
+    """A hold in force, in the wire's words."""
+
+    subject: str
+    channel: str
+    cause: str
+    kind: str
+    since: int
+    event_id: str
+
+
+class FieldReason(msgspec.Struct, frozen=True, gc=False):
+    """Why a request is invalid."""
+
+    field: str
+    expected: str
+
+
+class Decision(msgspec.Struct, omit_defaults=False, gc=False):
+    """One decision. `state` is the encoded `{"events": [[partition, offset], ...]}` the view had applied."""
+
+    decision_id: str
+    request_id: str | None
+    location_id: str | None
+    contact_id: str | None
+    channel: str | None
+    outcome: str
+    reasons: Sequence[HoldReason | FieldReason]
+    state: msgspec.Raw
+    decided_at: int
+    removed: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class StandIn(msgspec.Struct):
+    """What is written instead of a record that no topic takes."""
+
+    head: str
+    length: int
+    sha256: str
+    source: tuple[str, int, int]
+
+
+encode_decision = msgspec.json.Encoder().encode
+
+
+class _Identified(msgspec.Struct):
+    decision_id: str
+
+
+def decision_id(topic: str, partition: int, offset: int) -> str:
+    """Unique for the request, the same after a crash, and the idempotency key downstream."""
+    return f"{topic}-{partition}-{offset}"
+
+
+def offset_of(value: bytes) -> int:
+    """The request's offset from an encoded decision; ValueError when it is none of ours."""
+    try:
+        return int(msgspec.json.decode(value, type=_Identified).decision_id.rpartition("-")[2])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a decision: {error}") from error
+
+
+def encode_state(positions: Mapping[int, int]) -> msgspec.Raw:
+    """The `state` of a decision from the next offsets by partition of `dnd.events`."""
+    return msgspec.Raw(msgspec.json.encode({"events": sorted(positions.items())}))
+
+
+def hold_reasons(reasons: Sequence[Reason]) -> list[HoldReason]:
+    """Reasons in the wire's words."""
+    return [
+        HoldReason(reason.held_on, reason.scope, reason.cause, reason.kind, reason.since, reason.event_id)
+        for reason in reasons
+    ]
+
+
+def invalid_reason(error: InvalidRequestError) -> FieldReason:
+    return FieldReason(error.field, error.expected)
+
+
+def stand_in(value: bytes | None, topic: str, partition: int, offset: int) -> bytes:
+    """The encoded stand-in for a value that cannot be written."""
+    value = value or b""
+    head = value[:STAND_IN_HEAD_BYTES].decode(errors="replace")
+    digest = hashlib.sha256(value).hexdigest()
+    return msgspec.json.encode(StandIn(head, len(value), digest, (topic, partition, offset)))

@@ -1,0 +1,61 @@
+"""The guard as a transform of the engine: barrier, then decide. Every request is decided once, never on stale state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gateway.contract.decisions import offset_of
+from gateway.contract.topics import Topics
+from gateway.guard.deciding import BatchDecision, Lookup, Tally
+from gateway.guard.reading import DefaultRegion, read_batch
+from gateway.streams.barrier import Barrier
+from gateway.streams.clients import Clients
+from gateway.streams.outputs import Outputs
+from gateway.streams.tail import last_record
+from gateway.streams.worker import Batch
+
+
+def now_ms() -> int:
+    """The wall clock, in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Guard:
+    """Decides batches of `outbound.requests`. `observe` gets the tally of every batch that was committed."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        topics: Topics,
+        view: Lookup,
+        barrier: Barrier,
+        default_region: DefaultRegion,
+        observe: Callable[[Tally], None],
+    ) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._view = view
+        self._barrier = barrier
+        self._default_region = default_region
+        self._observe = observe
+        self._undelivered: dict[int, Tally] = {}
+
+    async def __call__(self, batch: Batch, outputs: Outputs) -> None:
+        """Steps 5 and 6 of the engine. NotFreshError while the view may be behind what was acknowledged."""
+        readable = read_batch(batch.records, self._default_region, unwritable=batch.unwritable)
+        await self._barrier.passed()
+        partition = batch.partition.partition
+        decision = BatchDecision(self._topics, partition, readable, self._view, now_ms(), outputs)
+        self._undelivered[partition] = decision.decide()
+
+    async def resume(self, partition: int) -> int | None:
+        """Behind the last decision of this partition number: its id holds the offset of its request."""
+        last = await last_record(self._clients.reader(), self._topics.decisions, partition)
+        return None if last is None or last.value is None else offset_of(last.value) + 1
+
+    def delivered(self, batch: Batch) -> None:
+        """The batch's decisions are committed: now they count."""
+        tally = self._undelivered.pop(batch.partition.partition, None)
+        if tally is not None:
+            self._observe(tally)

@@ -1,0 +1,56 @@
+"""The last committed record of a partition, for going on where an output ends when the group's offset is gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from gateway.streams.closing import close
+
+FIRST_STEP_BACK = 4
+"""Offsets looked at before the end first: a commit marker takes one, so the record is most often within these."""
+
+TAIL_DEADLINE_S = 15.0
+"""For the whole look-up."""
+
+POLL_MS = 200
+"""Longest wait of one poll."""
+
+
+async def last_record(reader: AIOKafkaConsumer, topic: str, number: int) -> ConsumerRecord[bytes, bytes] | None:
+    """The last committed record of a partition, None when there is none. Starts and closes `reader`.
+
+    Call it when no transaction can be open on the partition (after fencing), else it may miss the last ones.
+    KafkaError or TimeoutError when the cluster does not answer.
+    """
+    partition = TopicPartition(topic, number)
+    try:
+        async with asyncio.timeout(TAIL_DEADLINE_S):
+            await reader.start()
+            begin = (await reader.beginning_offsets([partition]))[partition]
+            end = (await reader.end_offsets([partition]))[partition]
+            reader.assign([partition])
+            step = FIRST_STEP_BACK
+            start = end
+            while start > begin:
+                start = max(begin, end - step)
+                last = await _last_between(reader, partition, start, end)
+                if last is not None:
+                    return last
+                step *= 16  # only markers and aborted records there: look further back
+            return None
+    finally:
+        await close(reader)
+
+
+async def _last_between(
+    reader: AIOKafkaConsumer, partition: TopicPartition, start: int, end: int
+) -> ConsumerRecord[bytes, bytes] | None:
+    reader.seek(partition, start)
+    last: ConsumerRecord[bytes, bytes] | None = None
+    while await reader.position(partition) < end:
+        fetched = await reader.getmany(timeout_ms=POLL_MS)
+        records = fetched.get(partition, [])
+        last = records[-1] if records else last
+    return last
