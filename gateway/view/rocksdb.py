@@ -1,0 +1,87 @@
+"""How we open RocksDB, each option with its reason, and what its errors mean to us.
+
+`rocksdict` raises bare `Exception` with RocksDB's status as text ("Corruption: ...", "IO error: ..."): this is the one
+place that reads those texts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options, Rdict, ReadOptions
+
+from gateway.view.directory import has_files
+from gateway.view.errors import Unusable, ViewCorrupt, ViewError
+
+WRITE_BUFFER_BYTES = 16 << 20
+"""One memtable. Two can exist at a time: 32 MiB of the process at most."""
+
+BLOCK_CACHE_BYTES = 48 << 20
+"""Data, index and bloom filter blocks together, so that memory stays bounded at any number of subjects."""
+
+BLOOM_BITS_PER_KEY = 10
+"""1 % false positives; guards the look-ups that `gateway.view.held` lets through."""
+
+KEEP_LOG_FILES = 4
+MAX_LOG_FILE_BYTES = 1 << 20
+"""RocksDB's own text log: enough to look back at the last starts, 4 MiB at most."""
+
+SCAN_READAHEAD_BYTES = 2 << 20
+"""A scan at start reads every block in order; large reads make it a matter of the disk's bandwidth."""
+
+
+def open_table(directory: Path) -> Rdict:
+    """Open or create. Raises `Unusable` for files cut short, missing or overwritten, `ViewError` for all else."""
+    if has_files(directory) and not (directory / "CURRENT").exists():
+        raise Unusable("damaged", "the file CURRENT is missing")  # RocksDB would create a new table among the files
+    try:
+        return Rdict(str(directory), _options())
+    except Exception as error:
+        raise while_opening(directory, error) from error
+
+
+def while_opening(directory: Path, error: Exception) -> Unusable | ViewError:
+    """What an error while opening means: only damage may set a directory aside."""
+    text = str(error)
+    if text.startswith("Corruption") or "No such file or directory" in text:
+        return Unusable("damaged", text)
+    return ViewError(f"the view in {directory} cannot be opened: {text}")
+
+
+def while_running(directory: Path, error: Exception) -> ViewError:
+    """What an error of an open table means; the process ends either way."""
+    text = str(error)
+    if text.startswith("Corruption"):
+        return ViewCorrupt(
+            f"the view in {directory} is damaged ({text}): start again, it is then set aside and rebuilt from the log"
+        )
+    return ViewError(f"the view in {directory} failed: {text}")
+
+
+def scan_options() -> ReadOptions:
+    options = ReadOptions()
+    options.set_readahead_size(SCAN_READAHEAD_BYTES)
+    return options
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)  # bytes in, bytes out
+    options.create_if_missing(True)
+    options.set_paranoid_checks(True)  # refuse at open what is damaged, rather than serve half of it
+    # The write-ahead log stays on and is not synced: a killed process loses nothing (the page cache has it). A power
+    # cut may lose its tail; records and offsets are in one batch, so what is left is an older, whole state.
+    options.set_wal_recovery_mode(DBRecoveryMode.point_in_time())  # stop at the first torn or damaged batch
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_max_background_jobs(2)  # one flush, one compaction: the decision loop wants the other core
+    # Fast to read and half the size; with compression off 1 M subjects are 120 MiB and the block cache holds less.
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_keep_log_file_num(KEEP_LOG_FILES)
+    options.set_max_log_file_size(MAX_LOG_FILE_BYTES)
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(BLOCK_CACHE_BYTES))
+    blocks.set_cache_index_and_filter_blocks(True)
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, False)
+    options.set_block_based_table_factory(blocks)
+    return options
