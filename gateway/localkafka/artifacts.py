@@ -10,19 +10,16 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from gateway.localkafka.config import LocalKafkaError
+from gateway.localkafka.external import run_to_end
 
 MAVEN_DEADLINE_S = 600
 """45 MB: 7 s on a good line, minutes on a bad one."""
-
-ERROR_SHOWN_CHARS = 2_000
-"""Of Maven's output when it fails."""
 
 
 def pom() -> str:
@@ -78,13 +75,20 @@ def _fetch(cache: Path, jars: Path) -> None:
     shutil.rmtree(staging, ignore_errors=True)  # of a process that died here
     staging.mkdir()
     (staging / "pom.xml").write_text(pom())
-    done = subprocess.run(  # noqa: S603 - the user's own Maven
-        [maven, "--batch-mode", "--quiet", "--strict-checksums", "-f", str(staging / "pom.xml"),
-         "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={staging / 'jars'}"],
-        capture_output=True, text=True, timeout=MAVEN_DEADLINE_S, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip()[-ERROR_SHOWN_CHARS:]
-        raise LocalKafkaError(f"Maven could not fetch Kafka {kafka_version()}:\n{said}")
+    run_to_end(
+        f"Maven, asked for Kafka {kafka_version()},",
+        [
+            maven,
+            "--batch-mode",
+            "--quiet",
+            "--strict-checksums",
+            "--file",
+            str(staging / "pom.xml"),
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={staging / 'jars'}",
+        ],
+        MAVEN_DEADLINE_S,
+    )
     (staging / "jars").rename(jars)
     shutil.rmtree(staging)

@@ -1,6 +1,7 @@
 """The handle of one broker: what tests do to it, whatever runs it."""
 
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 from gateway.localkafka.config import LocalKafkaError, SecurityProtocol
@@ -53,9 +54,15 @@ class Broker:
     """One broker of a LocalKafka; it keeps its addresses and data over kill() and start()."""
 
     def __init__(
-        self, node_id: int, process: BrokerProcess, addresses: dict[SecurityProtocol, Endpoint], start_deadline_s: float
+        self,
+        node_id: int,
+        cluster_id: str,
+        process: BrokerProcess,
+        addresses: Mapping[SecurityProtocol, Endpoint],
+        start_deadline_s: float,
     ) -> None:
         self.node_id = node_id
+        self._cluster_id = cluster_id
         self._process = process
         self._addresses = addresses
         self._start_deadline_s = start_deadline_s
@@ -120,10 +127,10 @@ class Broker:
 
     def wait_ready(self, expected: set[int], deadline: float) -> None:
         """Wait until it serves and knows the `expected` node ids; `deadline` is on the monotonic clock."""
-        host, _, port = self.address.rpartition(":")
+        at = self._addresses[SecurityProtocol.PLAINTEXT]
         while True:
             try:
-                check_ready(host, int(port), expected)
+                check_ready(at.host, at.port, self._cluster_id, expected)
             except NotReadyError as not_ready:
                 if not self.is_running():
                     raise LocalKafkaError(self._explain("ended while it started")) from not_ready

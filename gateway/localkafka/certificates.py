@@ -1,17 +1,17 @@
 """A throw-away certificate authority, a server and a client certificate for the TLS listeners, made with `openssl`."""
 
 import shutil
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.localkafka.config import LocalKafkaError
+from gateway.localkafka.config import LocalKafkaConfig, LocalKafkaError
+from gateway.localkafka.external import run_to_end
 
 VALID_DAYS = "30"
 """Longer than any local cluster is used for, short enough to be worthless elsewhere."""
 
 OPENSSL_DEADLINE_S = 30
-"""Each call takes some 10 ms."""
+"""Each call takes some 100 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +26,41 @@ class Certificates:
     client_key_file: Path
 
 
-def make_certificates(directory: Path, hosts: tuple[str, ...]) -> Certificates:
-    """Make all of them in `directory` for the given host names and addresses."""
+def make_certificates(directory: Path, hosts: tuple[str, ...], config: LocalKafkaConfig) -> Certificates | None:
+    """Make all of them in `directory` for the given host names and addresses; None when no listener has TLS."""
+    if not any(protocol.has_tls for protocol in config.secure_listeners):
+        return None
     openssl = shutil.which("openssl")
     if openssl is None:
         raise LocalKafkaError("a TLS listener needs the `openssl` command to make its certificates; it is not on PATH")
     directory.mkdir(parents=True, exist_ok=True)
-    authority, authority_key = directory / "ca.pem", directory / "ca.key"
-    _run(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", VALID_DAYS, "-subj", "/CN=sendguard local CA",
-         "-keyout", str(authority_key), "-out", str(authority))  # fmt: skip
+    authority = directory / "ca.pem"
+    _run(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", VALID_DAYS, "-subj", "/CN=sendguard local",
+         "-keyout", str(directory / "ca.key"), "-out", str(authority))  # fmt: skip
     names = ",".join(f"IP:{host}" if host.replace(".", "").isdigit() else f"DNS:{host}" for host in hosts)
-    for name, extension in (("server", f"subjectAltName={names}\n"), ("client", "extendedKeyUsage=clientAuth\n")):
-        key, request, certificate = (directory / f"{name}.{suffix}" for suffix in ("key", "csr", "pem"))
-        extensions = directory / f"{name}.ext"
-        extensions.write_text(extension)
-        _run(openssl, "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN=sendguard local {name}",
-             "-keyout", str(key), "-out", str(request))  # fmt: skip
-        _run(openssl, "x509", "-req", "-in", str(request), "-CA", str(authority), "-CAkey", str(authority_key),
-             "-CAcreateserial", "-days", VALID_DAYS, "-extfile", str(extensions), "-out", str(certificate))  # fmt: skip
+    server, server_key = _issue(openssl, directory, "server", f"subjectAltName={names}\n")
+    client, client_key = _issue(openssl, directory, "client", "extendedKeyUsage=clientAuth\n")
     return Certificates(
         authority=authority.read_text(),
-        server_certificate=(directory / "server.pem").read_text(),
-        server_key=(directory / "server.key").read_text(),
+        server_certificate=server.read_text(),
+        server_key=server_key.read_text(),
         authority_file=authority,
-        client_certificate_file=directory / "client.pem",
-        client_key_file=directory / "client.key",
+        client_certificate_file=client,
+        client_key_file=client_key,
     )
 
 
+def _issue(openssl: str, directory: Path, name: str, extensions: str) -> tuple[Path, Path]:
+    """A certificate of our authority and its key (PKCS #8, as Kafka wants it)."""
+    key, request, certificate, extension_file = (directory / f"{name}.{end}" for end in ("key", "csr", "pem", "ext"))
+    extension_file.write_text(extensions)
+    _run(openssl, "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN=sendguard local {name}",
+         "-keyout", str(key), "-out", str(request))  # fmt: skip
+    _run(openssl, "x509", "-req", "-in", str(request), "-CA", str(directory / "ca.pem"),
+         "-CAkey", str(directory / "ca.key"), "-CAcreateserial", "-days", VALID_DAYS,
+         "-extfile", str(extension_file), "-out", str(certificate))  # fmt: skip
+    return certificate, key
+
+
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=OPENSSL_DEADLINE_S, check=False)  # noqa: S603
-    if done.returncode != 0:
-        raise LocalKafkaError(f"openssl failed: {done.stderr.strip()[-500:]}")
+    run_to_end("openssl", command, OPENSSL_DEADLINE_S)

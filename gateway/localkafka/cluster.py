@@ -3,12 +3,18 @@
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from gateway.localkafka.backend import make_cluster
+from gateway.localkafka.backend import Cluster, make_cluster
 from gateway.localkafka.broker import Broker
 from gateway.localkafka.certificates import Certificates
 from gateway.localkafka.config import LocalKafkaConfig, LocalKafkaError, SecurityProtocol
+
+PORT_TRIES = 3
+"""Another program may take a port between our look at it and the broker's start, hardly twice."""
+
+PORT_TAKEN = "Address already in use"
+"""How a broker's log says it."""
 
 
 class LocalKafka:
@@ -35,6 +41,16 @@ class LocalKafka:
         """Set the cluster up, start every broker, wait until all serve."""
         if self._cluster is not None:
             raise LocalKafkaError("this local Kafka was started already")
+        for tries_left in reversed(range(PORT_TRIES)):
+            try:
+                self._start_once()
+            except LocalKafkaError as failed:
+                if tries_left == 0 or self.config.port is not None or PORT_TAKEN not in str(failed):
+                    raise
+            else:
+                return
+
+    def _start_once(self) -> None:
         self._cluster = make_cluster(self.config)
         try:
             self.start_all()
@@ -46,13 +62,15 @@ class LocalKafka:
         """Stop every broker and remove temporary data. Nothing happens when it was not started."""
         if self._cluster is None:
             return
-        if self.config.data_dir is None:
-            for broker in self.brokers:  # the data goes away: no reason to wait for an orderly end
-                broker.kill()
-        else:
-            self.stop_all()
-        self._cluster.close()
-        self._cluster = None
+        try:
+            if self.config.data_dir is None:
+                for broker in self.brokers:  # the data goes away: no reason to wait for an orderly end
+                    broker.kill()
+            else:
+                self.stop_all()
+        finally:
+            self._cluster.close()
+            self._cluster = None
 
     def start_all(self) -> None:
         """Start every broker that does not run, on the same data and ports; wait until all serve."""
@@ -77,7 +95,8 @@ class LocalKafka:
 
     @property
     def brokers(self) -> list[Broker]:
-        return self._started().brokers
+        """In the order of their node ids, which start at 1."""
+        return list(self._started().brokers)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -98,21 +117,7 @@ class LocalKafka:
         """With each broker's log in `broker-<n>/broker.log`."""
         return self._started().data_dir
 
-    def _started(self) -> "Cluster":
+    def _started(self) -> Cluster:
         if self._cluster is None:
             raise LocalKafkaError("this local Kafka is not started")
         return self._cluster
-
-
-class Cluster(Protocol):
-    """What a backend sets up; the brokers do not run yet."""
-
-    @property
-    def brokers(self) -> list[Broker]: ...
-    @property
-    def certificates(self) -> Certificates | None: ...
-    @property
-    def data_dir(self) -> Path: ...
-
-    def close(self) -> None:
-        """Remove everything of a stopped cluster except a data directory that was given."""

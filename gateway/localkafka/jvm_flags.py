@@ -1,10 +1,9 @@
 """How the brokers' JVMs are started."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.localkafka.config import LocalKafkaConfig, Tuning
-from gateway.localkafka.java import Java
+from gateway.localkafka.installation import Installation
 
 FAST_START_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """Start in half the time and a small process; the fully optimising compiler would pay off only after minutes."""
@@ -19,34 +18,34 @@ COMMON_FLAGS = (
     "-Djava.net.preferIPv4Stack=true",
 )
 
-SILENT_ARCHIVE = ("-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
-"""An archive that does not fit this JVM any more is left unused without a word."""
-
 BROKER_CLASS = "kafka.Kafka"
 
 
-def heap_flags(config: LocalKafkaConfig) -> tuple[str, ...]:
-    """Heap and the flags of the tuning."""
-    tuning = BENCHMARK_FLAGS if config.tuning is Tuning.BENCHMARK else FAST_START_FLAGS
-    return (f"-Xmx{config.heap}m", *tuning)
+def heap_flag(config: LocalKafkaConfig) -> str:
+    """The limit of the heap."""
+    return f"-Xmx{config.heap}m"
 
 
-def broker_command(
-    java: Java, config: LocalKafkaConfig, class_path: str, directory: Path, archive_flags: Sequence[str]
-) -> list[str]:
+def tuning_flags(config: LocalKafkaConfig) -> tuple[str, ...]:
+    """Garbage collector and compiler."""
+    return BENCHMARK_FLAGS if config.tuning is Tuning.BENCHMARK else FAST_START_FLAGS
+
+
+def broker_command(config: LocalKafkaConfig, installation: Installation, directory: Path) -> list[str]:
     """The command of a broker whose `server.properties` and `log4j2.properties` are in `directory`.
 
     Native libraries (snappy, zstd) are unpacked into its `tmp`, so that they go away with the directory.
     """
     return [
-        java.executable,
-        *heap_flags(config),
+        installation.java.executable,
+        heap_flag(config),
+        *tuning_flags(config),
         *COMMON_FLAGS,
-        *archive_flags,
+        *installation.archive_flags,
         f"-Djava.io.tmpdir={directory / 'tmp'}",
         f"-Dlog4j2.configurationFile={directory / 'log4j2.properties'}",
         "-cp",
-        class_path,
+        installation.class_path,
         BROKER_CLASS,
         str(directory / "server.properties"),
     ]

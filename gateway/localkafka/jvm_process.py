@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from gateway.localkafka.config import LocalKafkaError
 from gateway.localkafka.owner import Watchdog
 
 LAUNCHER = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "broker")
@@ -45,10 +46,11 @@ class JvmProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the owner, which then stops the brokers in order
             )
-        self._watchdog.process_started(self._child.pid)
-        if self._child.stdin is not None:
-            with self._child.stdin as go:
-                go.write(b"go\n")
+        if self._child.stdin is None:
+            raise LocalKafkaError("the launcher has no input")
+        with self._child.stdin as go:  # closing it without a word ends the launcher
+            self._watchdog.process_started(self._child.pid)
+            go.write(b"go\n")
 
     def is_running(self) -> bool:
         if self._child is None:

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.localkafka import watchdog
+from gateway.localkafka.config import LocalKafkaError
 
 GOODBYE_DEADLINE_S = 10
 """The watchdog ends at once when told so."""
@@ -31,17 +33,27 @@ class Watchdog:
 
     def process_ended(self, pid: int) -> None:
         """It was reaped; its id may belong to somebody else from now on."""
-        self._tell(f"forget {pid}")
+        with suppress(LocalKafkaError):  # a dead watchdog kills nobody
+            self._tell(f"forget {pid}")
 
     def dismiss(self) -> None:
         """Everything is cleaned up."""
-        self._tell("done")
+        with suppress(LocalKafkaError):  # nothing left to watch for
+            self._tell("done")
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let it clean up what it knows of: set-up failed half-way, and nobody else will."""
         if self._child.stdin is not None:
-            self._child.stdin.close()
+            with suppress(BrokenPipeError):
+                self._child.stdin.close()
         self._child.wait(GOODBYE_DEADLINE_S)
 
     def _tell(self, message: str) -> None:
         if self._child.stdin is None:
-            raise RuntimeError("the watchdog has no input")
-        self._child.stdin.write(os.fsencode(message) + b"\n")
-        self._child.stdin.flush()
+            raise LocalKafkaError("the watchdog has no input")
+        try:
+            self._child.stdin.write(os.fsencode(message) + b"\n")
+            self._child.stdin.flush()
+        except (BrokenPipeError, ValueError) as gone:
+            raise LocalKafkaError("the watchdog of the local Kafka is gone; brokers would outlive a crash") from gone

@@ -9,7 +9,7 @@ import random
 import socket
 from collections.abc import Iterator
 
-from gateway.localkafka.config import LOOPBACK, LocalKafkaError
+from gateway.localkafka.config import LOOPBACK, LocalKafkaConfig, LocalKafkaError, SecurityProtocol
 
 LOWEST_PORT = 15_000
 """Above what well-known servers of a developer's machine use."""
@@ -43,3 +43,12 @@ def free_ports() -> Iterator[int]:
             seen.add(port)
             yield port
     raise LocalKafkaError(f"no free port found on {LOOPBACK} between {LOWEST_PORT} and {HIGHEST_PORT}")
+
+
+def client_ports(config: LocalKafkaConfig, node_id: int, free: Iterator[int]) -> dict[SecurityProtocol, int]:
+    """The port of each of a broker's client listeners: the chosen one, which must be free, or one of the free ones."""
+    chosen = None if config.port is None else config.port + node_id - 1
+    if chosen is not None and not is_free(chosen):
+        raise LocalKafkaError(f"port {chosen} on {LOOPBACK} is in use")
+    ports = {SecurityProtocol.PLAINTEXT: next(free) if chosen is None else chosen}
+    return ports | {protocol: next(free) for protocol in config.secure_listeners}

@@ -1,9 +1,9 @@
 """Is a broker up? Asked in Kafka's own protocol over a plain socket, so that no client library is needed.
 
-Two requests: Metadata must name every expected broker, and a CreateTopics that is only validated, with as many
-replicas, must be accepted: the controller is there, has unfenced the brokers, and the asked one reaches it. Nothing is
-created. Layouts: https://kafka.apache.org/protocol, Metadata version 1 and CreateTopics
-version 2, both still served by Kafka 4.
+Two requests. Metadata must name our cluster (another one may have the port) and every expected broker. A CreateTopics
+that is only validated, with as many replicas, must be accepted: then the controller is there, has unfenced the brokers,
+and the asked one reaches it. Nothing is created. Layouts: https://kafka.apache.org/protocol, version 2 of both, which
+Kafka 4 still serves.
 """
 
 import socket
@@ -12,6 +12,9 @@ from collections.abc import Set
 
 METADATA = 3
 CREATE_TOPICS = 19
+API_VERSION = 2
+CORRELATION_ID = 1
+CLIENT_ID = b"sendguard-probe"
 
 PROBE_TOPIC = b"sendguard-probe"
 """Never created, only validated."""
@@ -27,23 +30,24 @@ class NotReadyError(Exception):
     """The broker does not serve yet; the message says what is missing."""
 
 
-def check_ready(host: str, port: int, expected: Set[int]) -> None:
-    """Raise NotReadyError unless the broker at `host:port` serves and the `expected` node ids can hold replicas."""
+def check_ready(host: str, port: int, cluster_id: str, expected: Set[int]) -> None:
+    """Raise NotReadyError unless a broker of this cluster serves there and the `expected` nodes can hold replicas."""
     try:
         with socket.create_connection((host, port), timeout=ANSWER_TIMEOUT_S) as connection:
-            named = _broker_ids(_call(connection, METADATA, 1, struct.pack(">i", 0)))
+            named, cluster = _brokers_and_cluster(_call(connection, METADATA, struct.pack(">i", 0)))
+            if cluster != cluster_id:
+                raise NotReadyError(f"{host}:{port} belongs to another cluster, {cluster}")
             if not expected <= named:
                 raise NotReadyError(f"{host}:{port} knows of brokers {sorted(named)}, not of all of {sorted(expected)}")
-            error = _first_topic_error(_call(connection, CREATE_TOPICS, 2, _create_topics(len(expected))))
-    except (OSError, struct.error) as unreachable:
+            error = _first_topic_error(_call(connection, CREATE_TOPICS, _create_topics(len(expected))))
+    except (OSError, struct.error, UnicodeDecodeError) as unreachable:
         raise NotReadyError(f"{host}:{port} does not answer: {unreachable}") from unreachable
     if error != 0:
         raise NotReadyError(f"{host}:{port} cannot create a topic on {len(expected)} brokers yet (Kafka error {error})")
 
 
-def _call(connection: socket.socket, api: int, version: int, body: bytes) -> bytes:
-    client = b"sendguard-probe"
-    header = struct.pack(">hhih", api, version, 1, len(client)) + client
+def _call(connection: socket.socket, api: int, body: bytes) -> bytes:
+    header = struct.pack(">hhih", api, API_VERSION, CORRELATION_ID, len(CLIENT_ID)) + CLIENT_ID
     connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
     (size,) = struct.unpack(">i", _read(connection, 4))
     if not 4 <= size <= MAX_ANSWER_BYTES:
@@ -66,7 +70,7 @@ def _create_topics(replicas: int) -> bytes:
     return struct.pack(">i", 1) + topic + struct.pack(">i?", 5_000, True)
 
 
-def _broker_ids(answer: bytes) -> set[int]:
+def _brokers_and_cluster(answer: bytes) -> tuple[set[int], str]:
     (count,) = struct.unpack_from(">i", answer)
     ids: set[int] = set()
     at = 4
@@ -76,7 +80,8 @@ def _broker_ids(answer: bytes) -> set[int]:
         at += 6 + host_size + 4
         (rack_size,) = struct.unpack_from(">h", answer, at)
         at += 2 + max(rack_size, 0)
-    return ids
+    (id_size,) = struct.unpack_from(">h", answer, at)
+    return ids, answer[at + 2 : at + 2 + id_size].decode()
 
 
 def _first_topic_error(answer: bytes) -> int:

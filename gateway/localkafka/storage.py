@@ -6,12 +6,12 @@ not share are the ids in `meta.properties`, a text of four lines; `bootstrap.che
 
 import base64
 import shutil
-import subprocess
 import uuid
 from pathlib import Path
 
 from gateway.localkafka.artifacts import cache_lock
-from gateway.localkafka.config import LOOPBACK, LocalKafkaConfig, LocalKafkaError, SecurityProtocol
+from gateway.localkafka.config import LOOPBACK, LocalKafkaConfig, SecurityProtocol
+from gateway.localkafka.external import run_to_end
 from gateway.localkafka.java import Java
 from gateway.localkafka.properties import Endpoint, Listener, NodeLayout, render, server_properties
 
@@ -66,11 +66,10 @@ def _make_template(cache: Path, template: Path, java: Java, class_path: str) -> 
     )
     properties = staging / "server.properties"
     properties.write_text(render(server_properties(LocalKafkaConfig(), layout)))
-    done = subprocess.run(  # noqa: S603 - our own command
+    run_to_end(
+        "Kafka's StorageTool",
         [java.executable, "-cp", class_path, STORAGE_TOOL, "format", "-t", new_id(), "-c", str(properties)],
-        capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise LocalKafkaError(f"Kafka's StorageTool failed:\n{(done.stdout + done.stderr).strip()}")
+        FORMAT_DEADLINE_S,
+    )
     (staging / "data").rename(template)
     shutil.rmtree(staging)
