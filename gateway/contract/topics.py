@@ -11,6 +11,9 @@ from enum import StrEnum
 
 from gateway.dnd.model import Channel
 
+EVENT_LIMIT_BYTES = 1024 * 1024
+"""Largest event: its evidence is bounded to some KiB by whoever writes it; the limit brokers have by default."""
+
 REQUEST_LIMIT_BYTES = 4 * 1024 * 1024
 """Largest record (compressed batch) taken in: four times a request's limit, so that one too big is refused by us."""
 
@@ -148,7 +151,7 @@ class Topics:
                 Count.EVENTS,
                 Policy.DELETE,
                 Timestamps.BROKER,
-                REQUEST_LIMIT_BYTES,
+                EVENT_LIMIT_BYTES,
                 keep=Keep.FOREVER,
                 flush_every_record=True,
                 carries_guarantee=True,
@@ -166,7 +169,7 @@ class Topics:
 
     def _surroundings(self) -> list[TopicSpec]:
         def row(name: str, key: str, what: str, policy: Policy, count: Count = Count.OTHERS) -> TopicSpec:
-            return TopicSpec(name, key, what, count, policy, Timestamps.SENDER, REQUEST_LIMIT_BYTES)
+            return TopicSpec(name, key, what, count, policy, Timestamps.SENDER, EVENT_LIMIT_BYTES)
 
         delete, compact = Policy.DELETE, Policy.COMPACT
         return [

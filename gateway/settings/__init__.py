@@ -3,6 +3,7 @@
 from gateway.settings.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.model import (
+    REQUEST_RETENTION_MIN_HOURS,
     GuardSettings,
     HttpSettings,
     KafkaSettings,
@@ -17,6 +18,7 @@ from gateway.settings.rows import Setting
 from gateway.settings.secret import Secret
 
 __all__ = [
+    "REQUEST_RETENTION_MIN_HOURS",
     "GuardSettings",
     "HttpSettings",
     "KafkaSettings",

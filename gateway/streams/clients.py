@@ -184,10 +184,14 @@ class Clients:
         )
 
     def barrier_client(self) -> AIOKafkaClient:
-        """A bare client on connections of its own (K1); the caller awaits `bootstrap()`."""
+        """For freshness checks alone, so that they wait behind nothing else (K1)."""
+        return self.bare("barrier", BARRIER_REQUEST_TIMEOUT_MS)
+
+    def bare(self, role: str, request_timeout_ms: int = ADMIN_REQUEST_TIMEOUT_MS) -> AIOKafkaClient:
+        """Sends single requests, on connections of its own; the caller awaits `bootstrap()`."""
         return AIOKafkaClient(
-            client_id=self._named("barrier"),
-            request_timeout_ms=BARRIER_REQUEST_TIMEOUT_MS,
+            client_id=self._named(role),
+            request_timeout_ms=request_timeout_ms,
             retry_backoff_ms=20,
             **self._connection,
         )
