@@ -12,6 +12,9 @@ from gateway.settings.rows import ENVIRONMENT_PREFIX, Raw
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 
+READ_ELSEWHERE = frozenset({CONFIG_VARIABLE, ENVIRONMENT_PREFIX + "KAFKA_BACKEND"})
+"""Variables of ours that are no settings of the service: the file's name, and what runs the local broker."""
+
 
 def load(environment: Mapping[str, str], config: Path | None = None) -> Settings:
     """Settings of the process; `config` (or SENDGUARD_CONFIG) names the file. Raises SettingsError."""
@@ -37,5 +40,5 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Raw]:
     return {
         variable.removeprefix(ENVIRONMENT_PREFIX).lower(): Raw(value, variable)
         for variable, value in environment.items()
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable != CONFIG_VARIABLE and value
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in READ_ELSEWHERE and value
     }
