@@ -110,7 +110,7 @@ def _written_phone(text: str) -> tuple[SubjectKind, str]:
         return SubjectKind.PHONE, phone_key(spelled)
     key = whatsapp_id_key(spelled)
     if not is_valid(key):
-        raise BadAddress("expected a phone number with its country code")
+        raise BadAddress("a phone number with its country code")
     return SubjectKind.PHONE, key
 
 
@@ -144,7 +144,7 @@ def _without_scheme(text: str) -> tuple[str, bool]:
 def _opaque_key(text: str) -> str:
     key = text.strip()
     if not 0 < len(key) <= _LONGEST_ID:
-        raise BadAddress(f"expected the provider's id of the recipient, 1 to {_LONGEST_ID} characters")
+        raise BadAddress(f"the provider's id of the recipient, 1 to {_LONGEST_ID} characters")
     return key
 
 

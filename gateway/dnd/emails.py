@@ -25,7 +25,7 @@ _CACHED_DOMAINS = 16_384
 _LONGEST = 254
 """Bytes, RFC 5321 4.5.3.1.3; the library refuses longer addresses."""
 
-_EXPECTED = "expected one e-mail address (local@domain, no display name)"
+_EXPECTED = "one e-mail address (local@domain, no display name)"
 
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@([a-z0-9.-]+)").fullmatch

@@ -133,4 +133,4 @@ Event = Place | Lift
 
 
 class BadAddress(ValueError):  # noqa: N818 - an outcome of reading, not a fault; `except BadAddress` says it all
-    """An address nothing can be compared with. The text says what was expected and never repeats the address."""
+    """An address nothing can be compared with. Its text is what was expected ("a phone number ..."), never itself."""

@@ -40,7 +40,7 @@ _LONGEST_TEXT = 250
 _REWRITES = 4
 """Times a number may change while it is brought to a stable form: prefix off, variant, once more to see it stay."""
 
-_EXPECTED = "expected a phone number with its country code (E.164, like +14155552671)"
+_EXPECTED = "a phone number with its country code (E.164, like +14155552671)"
 _NATIONAL = " or a national number of the location's default_region"
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9.-]*):")
@@ -59,7 +59,7 @@ def phone_key(text: str, default_region: str | None = None) -> str:
 def whatsapp_id_key(digits: str) -> str:
     """The key of a `wa_id`, which is a number with its country code and without the plus. Raises `BadAddress`."""
     if not _BARE_DIGITS.fullmatch(digits):
-        raise BadAddress("expected a WhatsApp id: the digits of a number with its country code")
+        raise BadAddress("a WhatsApp id: the digits of a number with its country code")
     return phone_key(f"+{digits}")
 
 
@@ -103,7 +103,7 @@ def _other_spelling(text: str, default_region: str | None) -> str:
         raise BadAddress(f"{_EXPECTED}, at most {_LONGEST_TEXT} characters")
     scheme = _SCHEME.match(text)
     if scheme and scheme[1].lower() != "tel":
-        raise BadAddress(f"{_EXPECTED} without '{scheme[1].lower()}:', which names another channel")
+        raise BadAddress(f"{_EXPECTED}, without the scheme of another channel")
     key, possible = _by_library_cached(text, default_region)
     if not possible:
         raise BadAddress(_EXPECTED if default_region is None else _EXPECTED + _NATIONAL)
@@ -188,13 +188,14 @@ class _OtherForm:
     key_of: Callable[[re.Match[str]], str]
 
 
+# The groups have names because a national prefix, which may stand before them in an expression, has groups of its own.
 _OTHER_FORMS = {
     # Mexico dropped the 1 before mobiles in 2019, WhatsApp did not.
-    "+52": _OtherForm(r"1([0-9]{10})", lambda found: f"+52{found[1]}"),
+    "+52": _OtherForm("1(?P<ten>[0-9]{10})", lambda found: f"+52{found['ten']}"),
     # Argentina: the 9 marks a mobile that is called from abroad; the ten digits behind it are unique without it.
-    "+54": _OtherForm(r"9([0-9]{10})", lambda found: f"+54{found[1]}"),
+    "+54": _OtherForm("9(?P<ten>[0-9]{10})", lambda found: f"+54{found['ten']}"),
     # Brazil: mobiles began with 6 to 9 before the ninth digit, a 9, was put in front (2012-2016).
-    "+55": _OtherForm(r"([1-9]{2})([6-9][0-9]{7})", lambda found: f"+55{found[1]}9{found[2]}"),
+    "+55": _OtherForm("(?P<area>[1-9]{2})(?P<old>[6-9][0-9]{7})", lambda found: f"+55{found['area']}9{found['old']}"),
 }
 
 _STABLE = _StableByHead()
