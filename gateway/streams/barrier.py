@@ -24,14 +24,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Protocol
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from gateway.streams.clients import Clients, close
-from gateway.streams.quorum import Known, NotFreshError, Round
+from gateway.streams.quorum import Known, NotFreshError, Round, RoundEnd
 from gateway.streams.wire import (
     HighWatermarksRequest,
     TopicMetadata,
@@ -48,8 +48,15 @@ CONFIG_EVERY_S = 60.0
 IDLE_ROUND_EVERY_S = 1.0
 """A round without a caller: keeps readiness and lag true, and notices a re-created topic while nothing is decided."""
 
+HOLDING_ROUND_EVERY_S = 0.1
+"""While it holds: so that a start, or the end of an outage, is noticed soon."""
+
 CONFIG_DEADLINE_S = 5.0
 """For reading the topic's configuration; off the decision path."""
+
+
+ObserveRound = Callable[[RoundEnd, float], None]
+"""Gets the end of every round and the seconds it took."""
 
 
 class AppliedLog(Protocol):
@@ -71,12 +78,21 @@ class AppliedLog(Protocol):
 class Barrier:
     """`await passed()` returns once everything acknowledged before the call is applied, else raises NotFreshError."""
 
-    def __init__(self, clients: Clients, topic: str, partitions: int, applied: AppliedLog, deadline_s: float) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        topic: str,
+        partitions: int,
+        applied: AppliedLog,
+        deadline_s: float,
+        observe: ObserveRound | None = None,
+    ) -> None:
         self._clients = clients
         self._topic = topic
         self._partitions = partitions
         self._applied = applied
         self._deadline_s = deadline_s
+        self._observe = observe
         self._client: AIOKafkaClient | None = None
         self._min_isr: int | None = None
         self._known: Known | None = None
@@ -86,7 +102,7 @@ class Barrier:
         self.holding: str | None = "no round has passed yet"
         """Why the last round did not pass; None when it did."""
         self.ends: Mapping[int, int] = {}
-        """High watermarks of the last round that passed its checks, by partition."""
+        """High watermarks of the last round whose answers counted, by partition."""
 
     async def passed(self) -> None:
         """Share a round that starts after this call."""
@@ -105,7 +121,7 @@ class Barrier:
                     config_due = loop.time() + CONFIG_EVERY_S
                 with contextlib.suppress(NotFreshError):
                     await self.passed()
-                await asyncio.sleep(IDLE_ROUND_EVERY_S if self._min_isr is not None else 0.2)
+                await asyncio.sleep(IDLE_ROUND_EVERY_S if self.holding is None else HOLDING_ROUND_EVERY_S)
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[None]:
@@ -145,28 +161,50 @@ class Barrier:
             await asyncio.wait([before])
         self._running, self._queued = self._queued, None  # from here on a caller waits for another round
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._deadline_s
+        began = loop.time()
+        until = began + self._deadline_s
         position = dict(self._applied.applied())
+        end = RoundEnd.NO_ANSWER
         try:
             async with asyncio.timeout_at(until):
                 ends = await self._confirmed_ends()
                 self._compare(position, ends)
+                self.ends, end = ends, RoundEnd.BEHIND
                 await self._applied.wait_applied(ends)
             if loop.time() > until:
                 raise NotFreshError("the answers came after the deadline")
-        except (KafkaError, OSError, TimeoutError, ValueError) as error:
-            self._known = None  # learn the leaders anew
-            if self._client is not None:
-                self._client.force_metadata_update()
-            reason = f"no answer within {self._deadline_s:g} s" if isinstance(error, TimeoutError) else repr(error)
-            self._say(reason)
+        except TimeoutError as error:
+            reason = f"no answer within {self._deadline_s:g} s"
+            if end is RoundEnd.BEHIND:
+                reason = f"the view is {self._behind()} events behind"
+            else:
+                self._distrust()
+            self._ended(end, began, reason)
             raise NotFreshError(reason) from error
+        except (KafkaError, OSError, ValueError) as error:
+            self._distrust()
+            self._ended(RoundEnd.ERROR, began, repr(error))
+            raise NotFreshError(repr(error)) from error
         except NotFreshError as error:
             self._known = None
-            self._say(str(error))
+            self._ended(RoundEnd.NOT_CONFIRMED, began, str(error))
             raise
-        self.ends = ends
-        self._say(None)
+        self._ended(RoundEnd.PASSED, began, None)
+
+    def _distrust(self) -> None:
+        """Learn the leaders anew."""
+        self._known = None
+        if self._client is not None:
+            self._client.force_metadata_update()
+
+    def _behind(self) -> int:
+        applied = self._applied.applied()
+        return sum(max(0, end - applied.get(partition, 0)) for partition, end in self.ends.items())
+
+    def _ended(self, end: RoundEnd, began: float, holding: str | None) -> None:
+        self._say(holding)
+        if self._observe is not None:
+            self._observe(end, asyncio.get_running_loop().time() - began)
 
     def _say(self, holding: str | None) -> None:
         if (holding is None) != (self.holding is None):

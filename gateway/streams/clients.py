@@ -25,6 +25,9 @@ __all__ = ["Clients", "close"]
 METADATA_MAX_AGE_MS = 30_000
 """How soon added partitions and re-created topics are seen; the default is 5 minutes (K26)."""
 
+HEARTBEATS_PER_SESSION = 5
+"""So that a few lost ones do not cost the membership."""
+
 MEMBER_REBALANCE_MS = 15_000
 """What the others get to finish their batch and join again; a worker's drain is shorter."""
 
@@ -103,7 +106,7 @@ class Clients:
             group_instance_id=instance_id,
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),  # each further one costs a rebalance (K16)
             session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=session_timeout_ms // 5,
+            heartbeat_interval_ms=session_timeout_ms // HEARTBEATS_PER_SESSION,
             rebalance_timeout_ms=MEMBER_REBALANCE_MS,
             max_poll_interval_ms=MEMBER_MAX_POLL_MS,
             request_timeout_ms=MEMBER_REQUEST_TIMEOUT_MS,

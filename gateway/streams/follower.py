@@ -172,14 +172,14 @@ class Follower:
 
     async def _seek(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         """Assign all partitions, each from its last applied record on; returns those offsets, still to be compared."""
-        found = consumer.partitions_for_topic(self._topic) or await self._partitions_of(consumer)
+        partitions = [TopicPartition(self._topic, number) for number in range(self._partitions)]
+        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        found = consumer.partitions_for_topic(self._topic) or set()  # known now, the calls before waited for it
         if len(found) != self._partitions:
             raise MismatchError(
                 f"{self._topic} has {len(found)} partitions, the view was built from {self._partitions}"
             )
-        partitions = [TopicPartition(self._topic, number) for number in range(self._partitions)]
-        consumer.assign(partitions)
-        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        consumer.assign(partitions)  # from here to the seeks without a pause: the fetcher would look for a position
         unverified: dict[TopicPartition, int] = {}
         for tp, position in zip(partitions, self._table.positions(), strict=True):
             last = self._table.fingerprint(tp.partition)
@@ -192,10 +192,6 @@ class Follower:
                 unverified[tp] = last.offset
             consumer.seek(tp, start)
         return unverified
-
-    async def _partitions_of(self, consumer: AIOKafkaConsumer) -> set[int]:
-        await consumer.topics()
-        return consumer.partitions_for_topic(self._topic) or set()
 
     async def _follow(self, consumer: AIOKafkaConsumer, unverified: dict[TopicPartition, int]) -> None:
         loop = asyncio.get_running_loop()

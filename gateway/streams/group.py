@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
+from gateway.streams.clients import Clients
 from gateway.streams.closing import close
-from gateway.streams.worker import PartitionWorker
+from gateway.streams.worker import PartitionWorker, Transform, WorkerSettings, WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,16 @@ class GroupMember(ConsumerRebalanceListener):
             await self._stop(list(self.workers))
             await close(self._member)
 
+    def problems(self) -> list[str]:
+        """Why not every partition of ours is served; empty = it is. Held up is left out: the barrier says why."""
+        if not self.joined:
+            return ["joining: the group has not assigned partitions yet"]
+        return [
+            f"partition {worker.partition.partition}: {worker.state}: {worker.problem or 'under way'}"
+            for worker in self.workers.values()
+            if worker.state not in (WorkerState.SERVING, WorkerState.HELD_UP)
+        ]
+
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         assigned = set(assigned)
         self._member.pause(*assigned)
@@ -77,3 +88,14 @@ class GroupMember(ConsumerRebalanceListener):
             log.warning("%s is cancelled: its batch takes longer than %g s", task.get_name(), DRAIN_S)
             task.cancel()
         await asyncio.gather(*(worker.task for worker in workers), return_exceptions=True)
+
+
+def group_member(
+    clients: Clients, settings: WorkerSettings, instance_id: str, topic: str, transform: Transform
+) -> GroupMember:
+    """A member of the group that runs `transform` over the partitions of `topic` it is given."""
+
+    def start_worker(partition: TopicPartition, member: AIOKafkaConsumer) -> PartitionWorker:
+        return PartitionWorker(clients, settings, partition, member.committed, transform)
+
+    return GroupMember(clients.member(settings.group_id, instance_id, settings.session_timeout_ms), topic, start_worker)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.streams.wire import PartitionLeadership, TopicMetadata
 
 
 class NotFreshError(Exception):
     """Freshness cannot be vouched for now; nothing may be decided. The caller may ask again."""
+
+
+class RoundEnd(StrEnum):
+    """How a round ended, for counting; `Barrier.holding` has the words."""
+
+    PASSED = "passed"
+    NO_ANSWER = "no_answer"
+    ERROR = "error"
+    NOT_CONFIRMED = "not_confirmed"
+    BEHIND = "behind"
 
 
 @dataclass(frozen=True, slots=True)

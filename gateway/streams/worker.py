@@ -22,7 +22,7 @@ from typing import Protocol
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RecordListTooLargeError
 
-from gateway.streams.clients import Clients
+from gateway.streams.clients import HEARTBEATS_PER_SESSION, Clients
 from gateway.streams.lane import CommittedOffset, Lane, LaneError, RequestsLostError
 from gateway.streams.outputs import Outputs
 from gateway.streams.quorum import NotFreshError
@@ -76,7 +76,12 @@ class WorkerState(StrEnum):
 class WorkerSettings:
     group_id: str
     batch_records: int
-    heartbeat_s: float
+    session_timeout_ms: int
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often the member is heard of, as it is built."""
+        return self.session_timeout_ms / HEARTBEATS_PER_SESSION / 1000
 
 
 class PartitionWorker:
@@ -101,6 +106,8 @@ class PartitionWorker:
         self.state = WorkerState.OPENING
         self.problem: str | None = None
         """Why nothing is decided at present, for the operator."""
+        self.oldest_undecided: int | None = None
+        """Timestamp (ms) of the first record that was read and not delivered; after a failure it is read again."""
         self.task = asyncio.create_task(self._run(), name=f"worker {partition.topic}-{partition.partition}")
 
         self._clock = asyncio.get_running_loop().time
@@ -151,6 +158,7 @@ class PartitionWorker:
             records = await lane.read(1 if careful else self._settings.batch_records)
             if not records:
                 continue
+            self.oldest_undecided = records[0].timestamp
             batch = Batch(self.partition, records, unwritable=records[0].offset == self._unwritable_at)
             outputs = await self._decided(batch, lane)
             if outputs is None:
@@ -161,6 +169,7 @@ class PartitionWorker:
             except TOO_LARGE:
                 self._narrow(batch, position)
                 raise
+            self.oldest_undecided = None
             self._transform.delivered(batch)
 
     async def _decided(self, batch: Batch, lane: Lane) -> Outputs | None:

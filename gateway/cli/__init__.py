@@ -1,0 +1,24 @@
+"""`sendguard`: the command line. One file per group of commands; `failing` says what exit codes mean."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.broker import broker
+from gateway.cli.run import run
+from gateway.cli.topics import topics
+
+COMMANDS: tuple[click.Command, ...] = (run, broker, topics)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sendguard")
+def main() -> None:
+    """Forwards or drops outbound messages by the contact's live Do-Not-Disturb state, exactly once, on Apache Kafka.
+
+    Exit codes: 0 done, 1 refused or something differs, 2 usage or settings, 3 a system could not be reached.
+    """
+
+
+for command in COMMANDS:
+    main.add_command(command)

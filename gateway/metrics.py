@@ -1,0 +1,217 @@
+"""Every metric, once, as a row of data; and the registry that holds their values.
+
+The hot path calls no client library per message: callers hand over tallies once per batch. What is a state rather than
+an event (lag, holding, workers) is asked for when somebody scrapes: owners `watch` a gauge with a function.
+Each process object has a registry of its own, so that several can live in one test.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of `Metrics.exposition`."""
+
+PREFIX = "sendguard_"
+
+BARRIER_BUCKETS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0)
+"""A round takes 0.5-8 ms and is given up after a second."""
+
+HONOUR_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""An event is applied some ms after Kafka took it; a start that reads the log is not counted."""
+
+
+class Kind(StrEnum):
+    """Prometheus' own words."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One row. `name` is what Prometheus shows; a counter's ends in `_total`. `unit` is empty for a plain count."""
+
+    name: str
+    kind: Kind
+    what: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return PREFIX + self.name
+
+
+BUILD = Spec("build_info", Kind.GAUGE, "1; the labels say which version runs.", ("version", "python"))
+READY = Spec("ready", Kind.GAUGE, "1 when every role is ready, as /readyz says.")
+DECISIONS = Spec(
+    "decisions_total",
+    Kind.COUNTER,
+    "Requests decided and committed; cause is the first hold's, empty when there is none.",
+    ("channel", "outcome", "cause"),
+)
+BATCHES = Spec("batches_total", Kind.COUNTER, "Batches of requests decided and committed, one transaction each.")
+WORKERS = Spec("workers", Kind.GAUGE, "Partitions of requests this process owns, by what they do.", ("state",))
+UNDECIDED_AGE = Spec(
+    "oldest_undecided_age_seconds",
+    Kind.GAUGE,
+    "Age of the oldest request read and not yet decided, 0 when none waits.",
+    ("partition",),
+    "s",
+)
+UNDECIDED_RATIO = Spec(
+    "oldest_undecided_retention_ratio",
+    Kind.GAUGE,
+    "That age as part of the topic's retention; at 1 Kafka deletes requests nobody decided.",
+    ("partition",),
+)
+BARRIER_SECONDS = Spec(
+    "barrier_seconds",
+    Kind.HISTOGRAM,
+    "How long a freshness round took that passed.",
+    (),
+    "s",
+    BARRIER_BUCKETS_S,
+)
+BARRIER_FAILURES = Spec(
+    "barrier_failures_total", Kind.COUNTER, "Freshness rounds that did not pass: nothing is decided then.", ("reason",)
+)
+HOLDING = Spec("holding_seconds", Kind.GAUGE, "Since when no freshness round has passed, 0 while they pass.", (), "s")
+HOLDING_TOTAL = Spec("holding_seconds_total", Kind.COUNTER, "All the time in which no freshness round passed.", (), "s")
+VIEW_LAG = Spec(
+    "view_lag_records",
+    Kind.GAUGE,
+    "Events below the last known end of dnd.events and not applied yet.",
+    ("partition",),
+    "records",
+)
+VIEW_SUBJECTS = Spec("view_subjects", Kind.GAUGE, "Contacts and addresses in the view, held or not.")
+EVENTS = Spec("events_applied_total", Kind.COUNTER, "Events of dnd.events applied to the view.")
+EVENTS_REPEATED = Spec(
+    "events_repeated_total", Kind.COUNTER, "Events whose id had been seen before; they change nothing."
+)
+EVENTS_UNREADABLE = Spec("events_unreadable_total", Kind.COUNTER, "Records of dnd.events that say nothing we can use.")
+EVENTS_UNKNOWN = Spec(
+    "events_unknown_words_total", Kind.COUNTER, "Words in readable events that we do not know and left out."
+)
+LIFTS_REFUSED = Spec(
+    "lifts_refused_total", Kind.COUNTER, "Terms of lifts that the causes table does not allow their author."
+)
+HONOUR_SECONDS = Spec(
+    "honour_seconds",
+    Kind.HISTOGRAM,
+    "From the broker's time of an event to the moment it counts here; the newest event of each batch, while following.",
+    (),
+    "s",
+    HONOUR_BUCKETS_S,
+)
+STATES = Spec("states_written_total", Kind.COUNTER, "Records written to dnd.state and committed.")
+
+METRICS: tuple[Spec, ...] = (
+    BUILD,
+    READY,
+    DECISIONS,
+    BATCHES,
+    WORKERS,
+    UNDECIDED_AGE,
+    UNDECIDED_RATIO,
+    BARRIER_SECONDS,
+    BARRIER_FAILURES,
+    HOLDING,
+    HOLDING_TOTAL,
+    VIEW_LAG,
+    VIEW_SUBJECTS,
+    EVENTS,
+    EVENTS_REPEATED,
+    EVENTS_UNREADABLE,
+    EVENTS_UNKNOWN,
+    LIFTS_REFUSED,
+    HONOUR_SECONDS,
+    STATES,
+)
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])
+
+Samples = Mapping[tuple[str, ...], float]
+"""Values by their labels' values, in the order of the row."""
+
+Sample = Callable[[], Samples]
+
+
+class Metrics:
+    """The values of all rows, for one process."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        self._counters = {
+            spec: Counter(spec.full_name, spec.what, spec.labels, registry=self.registry)
+            for spec in METRICS
+            if spec.kind is Kind.COUNTER
+        }
+        self._histograms = {
+            spec: Histogram(spec.full_name, spec.what, spec.labels, buckets=spec.buckets, registry=self.registry)
+            for spec in METRICS
+            if spec.kind is Kind.HISTOGRAM
+        }
+        self._watched = _Watched()
+        self.registry.register(self._watched)
+        self.watch(BUILD, lambda: {(version, platform.python_version()): 1.0})
+
+    def count(self, spec: Spec, amount: float = 1, labels: tuple[str, ...] = ()) -> None:
+        """Add to a counter."""
+        counter = self._counters[spec]
+        (counter.labels(*labels) if labels else counter).inc(amount)
+
+    def count_each(self, spec: Spec, tally: Mapping[Labels, int]) -> None:
+        """Add a batch's tally, by label values."""
+        counter = self._counters[spec]
+        for labels, amount in tally.items():
+            counter.labels(*labels).inc(amount)
+
+    def observe(self, spec: Spec, value: float) -> None:
+        """Add one value to a histogram."""
+        self._histograms[spec].observe(value)
+
+    def watch(self, spec: Spec, sample: Sample) -> None:
+        """Ask `sample` for the gauge's values at every scrape; the last watcher of a row counts."""
+        self._watched.samples[spec] = sample
+
+    def exposition(self) -> bytes:
+        """All values in Prometheus' text format; without the time each series began, which nobody asks for."""
+        return generate_latest(_WithoutCreated(self.registry))
+
+
+class _WithoutCreated(CollectorRegistry):
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._whole = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._whole.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
+
+
+class _Watched(Collector):
+    """Gauges whose values are asked for."""
+
+    def __init__(self) -> None:
+        self.samples: dict[Spec, Sample] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        for spec, sample in self.samples.items():
+            family = GaugeMetricFamily(spec.full_name, spec.what, labels=spec.labels)
+            for labels, value in sample().items():
+                family.add_metric(labels, value)
+            yield family
