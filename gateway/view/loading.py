@@ -31,7 +31,7 @@ from gateway.view.meta import (
     Tally,
     partition_key,
 )
-from gateway.view.rocksdb import open_table, scan_options, while_opening
+from gateway.view.rocksdb import is_status, let_go, open_table, scan_options, while_opening
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,10 @@ def open_or_create(directory: Path, identity: Identity) -> Loaded:
         problem = error
     aside = set_aside(directory, problem.why)
     log.warning("The view in %s is %s (%s): now %s, rebuilding from the log", directory, problem.why, problem, aside)
-    return _open(directory, lambda table: _create(table, identity, problem.topic_id))
+    try:
+        return _open(directory, lambda table: _create(table, identity, problem.topic_id))
+    except Unusable as error:
+        raise ViewCorrupt(f"a new view in {directory} cannot be opened either: {error}") from error
 
 
 def open_existing(directory: Path) -> Loaded:
@@ -78,15 +81,13 @@ def _open(directory: Path, load: Callable[[Rdict], Loaded]) -> Loaded:
     table = open_table(directory)
     try:
         return load(table)
-    except (Unusable, ViewError):
-        table.close()
+    except BaseException as error:
+        let_go(table)
+        if isinstance(error, (msgspec.DecodeError, UnicodeDecodeError)):
+            raise Unusable("damaged", str(error)) from error
+        if isinstance(error, Exception) and is_status(error):
+            raise while_opening(directory, error) from error
         raise
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        table.close()
-        raise Unusable("damaged", str(error)) from error
-    except Exception as error:
-        table.close()
-        raise while_opening(directory, error) from error
 
 
 def _load_ours(directory: Path, table: Rdict, identity: Identity) -> Loaded:
@@ -131,7 +132,7 @@ def _read_all(table: Rdict, identity: Identity) -> Loaded:
         held.add(compress(keys, map(is_held, values)))
     if tally != expected:
         raise Unusable("damaged", difference(expected, tally), _stored_topic_id(table))
-    return Loaded(table, identity, _stored_topic_id(table), tally, progress, held)
+    return Loaded(table, identity, _stored_topic_id(table), expected, progress, held)
 
 
 def _stored_identity(table: Rdict) -> Identity:

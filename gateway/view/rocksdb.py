@@ -6,6 +6,7 @@ place that reads those texts.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options, Rdict, ReadOptions
@@ -37,15 +38,25 @@ def open_table(directory: Path) -> Rdict:
     try:
         return Rdict(str(directory), _options())
     except Exception as error:
-        raise while_opening(directory, error) from error
+        if is_status(error):
+            raise while_opening(directory, error) from error
+        raise
+
+
+def is_status(error: BaseException) -> bool:
+    """Whether RocksDB says so, and not an error of ours: `rocksdict` raises plain `Exception` and no kinds of it."""
+    return type(error) is Exception
 
 
 def while_opening(directory: Path, error: Exception) -> Unusable | ViewError:
-    """What an error while opening means: only damage may set a directory aside."""
+    """What an error while opening means: only damage may set a directory aside, not a full disk or a missing right.
+
+    All but input/output errors are about contents; a missing file is an input/output error to RocksDB.
+    """
     text = str(error)
-    if text.startswith("Corruption") or "No such file or directory" in text:
-        return Unusable("damaged", text)
-    return ViewError(f"the view in {directory} cannot be opened: {text}")
+    if text.startswith("IO error") and "No such file or directory" not in text:
+        return ViewError(f"the view in {directory} cannot be opened: {text}")
+    return Unusable("damaged", text)
 
 
 def while_running(directory: Path, error: Exception) -> ViewError:
@@ -56,6 +67,12 @@ def while_running(directory: Path, error: Exception) -> ViewError:
             f"the view in {directory} is damaged ({text}): start again, it is then set aside and rebuilt from the log"
         )
     return ViewError(f"the view in {directory} failed: {text}")
+
+
+def let_go(table: Rdict) -> None:
+    """Close a table. Closing flushes first; if that fails the table is closed all the same, and the log has it all."""
+    with contextlib.suppress(Exception):
+        table.close()
 
 
 def scan_options() -> ReadOptions:

@@ -30,7 +30,7 @@ from gateway.view.errors import ViewCorrupt
 from gateway.view.folding import Applied, Folding
 from gateway.view.loading import Loaded, difference, open_existing, open_or_create, scan
 from gateway.view.meta import TALLY_KEY, TOPIC_ID_KEY, Fingerprint, Identity, Progress, Tally, partition_key
-from gateway.view.rocksdb import while_running
+from gateway.view.rocksdb import let_go, while_running
 
 
 class View:
@@ -152,16 +152,10 @@ class View:
         return folding.applied
 
     def close(self) -> None:
-        """Flush and let go of the directory. Calling it again does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self._table.flush(wait=True)
-        except Exception as error:
-            raise while_running(self._directory, error) from error
-        finally:
-            self._table.close()
+        """Flush and let go of the directory. Never raises: what could not be flushed is in the log. Twice is once."""
+        if not self._closed:
+            self._closed = True
+            let_go(self._table)
             self._lock.release()
 
     def _write(self, batch: WriteBatch) -> None:
