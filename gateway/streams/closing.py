@@ -4,6 +4,7 @@ aiokafka's own `stop()` flushes, leaves the group and waits for tasks that retry
 it takes no deadline; cancelled half-way it leaves tasks and sockets behind. So it runs in a task of its own, and what
 has not ended by the deadline is cut: sockets closed, pending batches failed, background tasks cancelled. Nothing is
 lost by that: an acknowledged record is Kafka's, and an open transaction is ended by the next owner's fencing.
+Calls in other tasks that wait for the client end with an error; one that is just connecting, by its own time-out.
 """
 
 from __future__ import annotations
@@ -52,10 +53,15 @@ async def close(client: Client, timeout: float = CLOSE_DEADLINE_S) -> None:
 
 
 async def _stop(client: Client) -> None:
-    if isinstance(client, (AIOKafkaConsumer, AIOKafkaProducer)):
-        await client.stop()
-    else:
-        await client.close()
+    match client:
+        case AIOKafkaConsumer():
+            await client.stop()
+        case AIOKafkaProducer():
+            await client.stop()
+        case AIOKafkaAdminClient():
+            await client.close()
+        case AIOKafkaClient():
+            await client.close()
 
 
 def _connections(client: Client) -> AIOKafkaClient:
@@ -82,12 +88,35 @@ def _tasks(client: Client) -> Iterator[asyncio.Task[Any]]:
 def _cut(client: Client, stopping: asyncio.Task[None]) -> set[asyncio.Task[Any]]:
     """Cancel and close whatever is left; the tasks that have not ended yet."""
     remains: set[asyncio.Task[Any]] = {task for task in (stopping, *_tasks(client)) if not task.done()}
+    if remains and isinstance(client, AIOKafkaProducer):
+        _fail_calls(client)
     for task in remains:
+        task.add_done_callback(_outcome_seen)
         task.cancel()
-    if isinstance(client, AIOKafkaProducer):
-        # Ends the flush that stop() has begun; its batches can never be acknowledged any more.
-        client._message_accumulator.fail_all(ProducerClosed())
-    connections = _connections(client)
-    for connection in list(connections._conns.values()):
+    for connection in list(_connections(client)._conns.values()):
         connection.close(reason=CloseReason.SHUTDOWN)
     return remains
+
+
+def _fail_calls(producer: AIOKafkaProducer) -> None:
+    """End what waits for the producer: its flush, sends, and a commit. None of them can be answered any more."""
+    closed = ProducerClosed()
+    sender = producer._sender
+    if sender.sender_task is not None:
+        # It would do the same, but fails itself for a producer without transactions.
+        sender.sender_task.remove_done_callback(sender._fail_all)
+    producer._message_accumulator.fail_all(closed)
+    manager = producer._txn_manager
+    waiting = (
+        [] if manager is None else [manager._transaction_waiter, *(end for *_, end in manager._pending_txn_offsets)]
+    )
+    for future in waiting:
+        if future is not None and not future.done():
+            future.set_exception(closed)
+            future.exception()  # seen: somebody may wait for it, or nobody
+
+
+def _outcome_seen(task: asyncio.Task[Any]) -> None:
+    """What a task of a client that is thrown away ended with means nothing; asyncio would log it as never retrieved."""
+    if not task.cancelled():
+        task.exception()
