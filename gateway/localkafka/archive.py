@@ -20,8 +20,7 @@ QUIET = ("-Xshare:auto", "-Xlog:disable", "-Xlog:all=error:stderr")
 
 def with_archive(installation: Installation) -> Installation:
     """The same installation with the flags that use its archive, which is made when it is not there."""
-    identity = f"{installation.java.executable}\n{installation.java.identity}\n{installation.class_path}"
-    archive = installation.cache / f"classes-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.jsa"
+    archive = archive_file(installation)
     try:
         if not archive.exists():
             with cache_lock(installation.cache):
@@ -33,6 +32,12 @@ def with_archive(installation: Installation) -> Installation:
     if not usable:
         return installation
     return replace(installation, archive_flags=(f"-XX:SharedArchiveFile={archive}", *QUIET))
+
+
+def archive_file(installation: Installation) -> Path:
+    """Where the archive of this Java and class path is, if it is."""
+    identity = f"{installation.java.executable}\n{installation.java.identity}\n{installation.class_path}"
+    return installation.cache / f"classes-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.jsa"
 
 
 def _make(archive: Path, installation: Installation) -> None:

@@ -23,6 +23,9 @@ class Cluster(Protocol):
     """What a backend sets up; the brokers do not run yet."""
 
     @property
+    def cluster_id(self) -> str: ...
+
+    @property
     def data_dir(self) -> Path: ...
 
     @property

@@ -113,6 +113,11 @@ class LocalKafka:
         return self._started().certificates
 
     @property
+    def cluster_id(self) -> str:
+        """Kafka's own name for the cluster, kept as long as its data."""
+        return self._started().cluster_id
+
+    @property
     def data_dir(self) -> Path:
         """With each broker's log in `broker-<n>/broker.log`."""
         return self._started().data_dir

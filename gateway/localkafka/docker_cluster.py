@@ -56,6 +56,10 @@ class DockerCluster:
             raise
 
     @property
+    def cluster_id(self) -> str:
+        return self._data.cluster_id
+
+    @property
     def data_dir(self) -> Path:
         return self._data.path
 

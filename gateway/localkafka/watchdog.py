@@ -16,12 +16,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 PARENT_CHECK_S = 1.0
 """How long a crash goes unseen when the pipe stays open; when it closes it is seen at once."""
 
-KILLED_WITHIN_S = 3.0
-"""A killed JVM is gone within some 100 ms. In a container whose init reaps nothing it stays a zombie for ever."""
+KILLED_WITHIN_S = 10.0
+"""A killed JVM is gone within some 100 ms unless it hangs in the kernel; then its directory is removed under it."""
 
 
 def watch(owner: int) -> None:
@@ -47,9 +49,10 @@ def watch(owner: int) -> None:
 def clean_up(processes: list[int], directories: list[str]) -> None:
     """Kill, wait until they are gone, then remove."""
     for process in processes:
-        _signal(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     deadline = time.monotonic() + KILLED_WITHIN_S
-    while any(_signal(process, 0) for process in processes) and time.monotonic() < deadline:
+    while any(_is_alive(process) for process in processes) and time.monotonic() < deadline:
         time.sleep(0.02)
     for directory in directories:
         shutil.rmtree(directory, ignore_errors=True)
@@ -71,13 +74,16 @@ def _lines(owner: int) -> Iterator[str]:
             return
 
 
-def _signal(process: int, number: int) -> bool:
-    """Send the signal (0 only asks); False when there is no such process any more."""
+def _is_alive(process: int) -> bool:
+    """Not gone, and not a zombie: in a container whose first process reaps nothing an orphan stays one for ever."""
     try:
-        os.kill(process, number)
+        os.kill(process, 0)
+        status = Path(f"/proc/{process}/stat").read_text()
     except ProcessLookupError:
         return False
-    return True
+    except OSError:  # no /proc: macOS, where orphans are reaped
+        return True
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 if __name__ == "__main__":
