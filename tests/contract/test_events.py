@@ -151,9 +151,6 @@ def test_a_lift_with_anything_changed_lifts_nothing_more(field: str, value: obje
 )
 def test_a_place_whose_time_makes_no_sense_has_that_of_its_record(at: object, read: int) -> None:
     assert place_of(written(PLACE, at=at)).at == read
-
-
-def test_a_place_without_a_time_has_that_of_its_record() -> None:
     assert place_of(without(PLACE, "at")).at == APPENDED
 
 
