@@ -8,12 +8,13 @@ Data lies in a volume of the image: it outlives a kill and goes away with the co
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
 from docker.errors import DockerException, NotFound  # type: ignore[import-untyped]  # ships no types
 from testcontainers.core.container import DockerContainer
+from testcontainers.core.exceptions import ContainerConnectException, ContainerStartException
 from testcontainers.core.network import Network
 
 from gateway.localkafka.artifacts import kafka_version
@@ -37,6 +38,12 @@ exec /opt/kafka/bin/kafka-server-start.sh {CONFIGURATION}/server.properties
 KILL_DEADLINE_S = 30.0
 """SIGKILL cannot be refused; more than that means a hanging engine."""
 
+NAMES_FRESH = ("-Dsun.net.inetaddr.ttl=1", "-Dsun.net.inetaddr.negative.ttl=0")
+"""A broker's name is unknown until its container runs and may then mean another address: Java must ask again."""
+
+ENGINE_ERRORS = (DockerException, ContainerStartException, ContainerConnectException, OSError)
+"""Of the Docker client, of testcontainers and of the connection to the engine."""
+
 ALIVE = frozenset({"running", "paused", "restarting"})
 
 
@@ -45,7 +52,13 @@ def kafka_container(
 ) -> DockerContainer:
     """The container without its ports and data; `alias` is its name in the network of the cluster."""
     logging = files("gateway.localkafka").joinpath("log4j2.properties").read_bytes()
-    flags = [*tuning_flags(config), *COMMON_FLAGS, "-Xshare:auto", "-XX:SharedArchiveFile=/opt/kafka/kafka.jsa"]
+    flags = [
+        *tuning_flags(config),
+        *COMMON_FLAGS,
+        *NAMES_FRESH,
+        "-Xshare:auto",
+        "-XX:SharedArchiveFile=/opt/kafka/kafka.jsa",
+    ]
     return (
         DockerContainer(f"{IMAGE}:{kafka_version()}")
         .with_kwargs(entrypoint=["/bin/bash", "-c", START_SCRIPT])
@@ -138,7 +151,7 @@ class ContainerProcess:
     def remove(self) -> None:
         """The container and its volumes."""
         if self._created:
-            with docker_errors("remove the broker"):
+            with docker_errors("remove the broker"), suppress(NotFound):
                 self._container.stop()
 
 
@@ -147,7 +160,7 @@ def docker_errors(what: str) -> Iterator[None]:
     """Turn the Docker client's errors into ours."""
     try:
         yield
-    except DockerException as refused:
+    except ENGINE_ERRORS as refused:
         raise LocalKafkaError(
             f"Docker could not {what}: {refused}\n"
             "SENDGUARD_KAFKA_BACKEND=maven runs it on this machine's Java instead, without Docker."

@@ -5,6 +5,7 @@ connection breaks. Host ports are chosen before the start, because a broker must
 the same over kill() and start().
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from testcontainers.core.docker_client import DockerClient
@@ -65,12 +66,16 @@ class DockerCluster:
 
     def close(self) -> None:
         """See Cluster."""
-        for process in self._processes:
-            process.remove()
+        with ExitStack() as steps:  # from the last to the first, each whatever became of the one before
+            steps.callback(self._watchdog.dismiss)
+            steps.callback(self._data.remove)
+            steps.callback(self._remove_network)
+            for process in self._processes:
+                steps.callback(process.remove)
+
+    def _remove_network(self) -> None:
         with docker_errors("remove the cluster's network"):
             self._network.remove()
-        self._data.remove()
-        self._watchdog.dismiss()
 
     def _brokers(self) -> list[Broker]:
         free = free_ports()
@@ -94,7 +99,9 @@ class DockerCluster:
 
 def engine_host() -> str:
     """Where published ports are reached."""
-    host = DockerClient().host()
+    client = DockerClient()
+    host = client.host()
+    client.client.close()
     return LOOPBACK if host == "localhost" else host
 
 

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -85,9 +87,13 @@ class RecordingEngine:
         return 204, None
 
 
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+
 @contextmanager
-def serving(engine: RecordingEngine) -> Iterator[str]:
-    """Its DOCKER_HOST."""
+def serving(engine: RecordingEngine, at: Path) -> Iterator[None]:
+    """Serve on the Unix socket `at`, as a local engine does."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -98,27 +104,24 @@ def serving(engine: RecordingEngine) -> Iterator[str]:
             first, _, rest = url.path.lstrip("/").partition("/")
             path = f"/{rest}" if first.startswith("v1.") else url.path
             status, answer = engine.answer(self.command, path, parse_qs(url.query), body)
-            content = (
-                b"" if answer is None else answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-            )
+            text = "" if answer is None else answer if isinstance(answer, str) else json.dumps(answer)
             self.send_response(status)
             self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
             if status != 204:
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(text.encode())
 
         do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - names of http.server
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of http.server
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    with _Server(str(at), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="recording-engine")
         thread.start()
         try:
-            yield f"tcp://127.0.0.1:{server.server_address[1]}"
+            yield
         finally:
             server.shutdown()
             thread.join()

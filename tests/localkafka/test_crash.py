@@ -13,6 +13,7 @@ import pytest
 
 from gateway.localkafka import watchdog
 from gateway.localkafka.jvm_process import LAUNCHER
+from tests.localkafka.needs import needs_java
 
 GONE_WITHIN_S = 20.0
 """It takes a fraction of a second on an idle machine."""
@@ -47,6 +48,7 @@ def wait_gone(*processes: psutil.Process) -> None:
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@needs_java
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_killed_owner_leaves_no_broker_and_no_data(frozen: bool) -> None:
     with owner_with_a_broker() as (owner, broker, data):

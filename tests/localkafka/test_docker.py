@@ -26,17 +26,22 @@ from gateway.localkafka.owner import Watchdog
 from gateway.localkafka.ports import free_ports
 from gateway.localkafka.properties import render, server_properties
 from gateway.localkafka.storage import format_directory, new_id
+from tests.localkafka.needs import needs_java
 from tests.localkafka.recording_engine import RecordingEngine, serving
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RecordingEngine]:
-    """At DOCKER_HOST; the reaper, a container of its own that must be talked to, stays away."""
+    """At DOCKER_HOST; the reaper, a container of its own that must be talked to, stays away.
+
+    Whether the tests themselves run in a container must not matter.
+    """
+    monkeypatch.setattr("testcontainers.core.docker_client.utils.inside_container", lambda: False)
     monkeypatch.setattr("testcontainers.core.container.c.ryuk_disabled", True)
     monkeypatch.setenv("HOME", str(tmp_path))
     recording = RecordingEngine()
-    with serving(recording) as host:
-        monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine")
+    with serving(recording, tmp_path / "engine"):
         yield recording
 
 
@@ -184,6 +189,7 @@ def test_a_cluster_that_cannot_be_set_up_leaves_no_directory(
     assert list(tmp_path.glob("sendguard-kafka-*")) == []
 
 
+@needs_java
 def test_the_containers_configuration_starts_a_real_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wildcard binds, names of other containers and the listener between brokers: all of it but the engine."""
     free = free_ports()

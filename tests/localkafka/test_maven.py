@@ -14,6 +14,9 @@ from gateway.localkafka.external import run_to_end
 from gateway.localkafka.installation import Installation, install
 from gateway.localkafka.java import Java, find_java
 from gateway.localkafka.jvm_flags import broker_command
+from tests.localkafka.needs import needs_java
+
+pytestmark = needs_java
 
 PATIENCE_S = 240.0
 """Two cold starts at the same time: Maven, the format, the archive."""

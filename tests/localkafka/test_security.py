@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from gateway.localkafka import Backend, LocalKafka, LocalKafkaConfig, LocalKafkaError, SecurityProtocol
+from gateway.localkafka import LocalKafka, LocalKafkaConfig, LocalKafkaError, SecurityProtocol
 from gateway.localkafka.certificates import make_certificates
 from tests.localkafka.clients import QUIET, create_topic, produce, read
 
@@ -17,7 +17,7 @@ REFUSED_WITHIN_S = 3.0
 @pytest.fixture(scope="module")
 def secured() -> Iterator[LocalKafka]:
     protocols = (SecurityProtocol.SSL, SecurityProtocol.SASL_PLAINTEXT, SecurityProtocol.SASL_SSL)
-    with LocalKafka(LocalKafkaConfig(backend=Backend.MAVEN, secure_listeners=protocols)) as kafka:
+    with LocalKafka(LocalKafkaConfig(secure_listeners=protocols)) as kafka:
         yield kafka
 
 
