@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 PATIENCE_S = 30.0
@@ -31,9 +32,15 @@ def produce(bootstrap: str, topic: str, values: Sequence[bytes], **client: str) 
         if error is not None:
             failures.append(error)
 
+    transactional = "transactional.id" in client
+    if transactional:
+        producer.init_transactions(PATIENCE_S)
+        producer.begin_transaction()
     for value in values:
         producer.produce(topic, value, partition=0, on_delivery=delivered)
     unsent = producer.flush(PATIENCE_S)
+    if transactional:
+        producer.commit_transaction(PATIENCE_S)
     if unsent or failures:
         raise AssertionError(f"{unsent} records unsent, failures: {failures}")
 
@@ -56,6 +63,25 @@ def read(bootstrap: str, topic: str, count: int, **client: str) -> list[bytes | 
         return values
     finally:
         consumer.close()
+
+
+def commit(bootstrap: str, topic: str, group: str) -> None:
+    """Commit offset 0 of partition 0."""
+    consumer = Consumer({**QUIET, "bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+    finally:
+        consumer.close()
+
+
+def describe(bootstrap: str, topic: str) -> tuple[int, int, str]:
+    """Partitions, replicas of each, `min.insync.replicas`."""
+    admin = AdminClient({**QUIET, "bootstrap.servers": bootstrap})
+    partitions = admin.list_topics(topic, PATIENCE_S).topics[topic].partitions
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    settings = admin.describe_configs([resource])[resource].result(PATIENCE_S)
+    (replicas,) = {len(partition.replicas) for partition in partitions.values()}
+    return len(partitions), replicas, settings["min.insync.replicas"].value
 
 
 def in_sync_replicas(bootstrap: str, topic: str) -> set[int]:

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from gateway.localkafka import LocalKafka, LocalKafkaConfig, LocalKafkaError
-from tests.localkafka.clients import QUIET, create_topic, produce, read, wait_in_sync
+from tests.localkafka.clients import QUIET, commit, create_topic, describe, produce, read, wait_in_sync
 
 THREE = {1, 2, 3}
 
@@ -98,6 +98,17 @@ def test_three_brokers_replicate_and_survive_the_loss_of_each(cluster: LocalKafk
         broker.start()
         wait_in_sync(cluster.bootstrap_servers, fresh_name, THREE)
     assert read(cluster.bootstrap_servers, fresh_name, 3) == written
+
+
+@pytest.mark.cluster
+def test_topics_of_kafka_itself_are_small_and_survive_one_broker(cluster: LocalKafka, fresh_name: str) -> None:
+    create_topic(cluster.bootstrap_servers, fresh_name)
+    produce(cluster.bootstrap_servers, fresh_name, [b"one"], **{"transactional.id": fresh_name})
+    commit(cluster.bootstrap_servers, fresh_name, group=fresh_name)
+    for topic in ("__consumer_offsets", "__transaction_state"):
+        partitions, replicas, min_isr = describe(cluster.bootstrap_servers, topic)
+        assert (partitions, replicas, min_isr) == (4, 3, "2"), topic
+    assert describe(cluster.bootstrap_servers, fresh_name) == (1, 3, "2")
 
 
 @pytest.mark.cluster
