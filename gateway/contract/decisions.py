@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -81,9 +81,9 @@ class _Identified(msgspec.Struct):
     decision_id: str
 
 
-def decision_id(topic: str, partition: int, offset: int) -> str:
-    """Unique for the request, the same after a crash, and the idempotency key downstream."""
-    return f"{topic}-{partition}-{offset}"
+def decision_id_prefix(topic: str, partition: int) -> str:
+    """A decision id is this and the offset: unique, the same after a crash, the idempotency key downstream."""
+    return f"{topic}-{partition}-"
 
 
 def offset_of(value: bytes) -> int:
@@ -94,9 +94,9 @@ def offset_of(value: bytes) -> int:
         raise ValueError(f"not a decision: {error}") from error
 
 
-def encode_state(positions: Mapping[int, int]) -> msgspec.Raw:
-    """The `state` of a decision from the next offsets by partition of `dnd.events`."""
-    return msgspec.Raw(msgspec.json.encode({"events": sorted(positions.items())}))
+def encode_state(positions: Sequence[int]) -> msgspec.Raw:
+    """The `state` of a decision from the next offsets of `dnd.events`, by partition."""
+    return msgspec.Raw(msgspec.json.encode({"events": list(enumerate(positions))}))
 
 
 def hold_reasons(reasons: Sequence[Reason]) -> list[HoldReason]:

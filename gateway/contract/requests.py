@@ -75,8 +75,10 @@ class InvalidRequestError(Exception):
 
 _decode = msgspec.json.Decoder(Request).decode
 _NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Request))
-_ONCE = tuple(f'"{name}"'.encode() for name in ("request_id", "location_id", "contact_id", "channel", "to"))
-_AT_MOST_ONCE = tuple(f'"{name}"'.encode() for name in ("cc", "bcc", "not_after"))
+_REQUIRED = tuple(f'"{name}"'.encode() for name in ("request_id", "location_id", "contact_id", "channel", "to"))
+_RECIPIENTS = (b'"cc"', b'"bcc"')
+_NOT_AFTER = b'"not_after"'
+_DECIDING = (*_REQUIRED, *_RECIPIENTS, _NOT_AFTER)
 _ESCAPE_IN_KEY = re.compile(rb'\\u[0-9a-fA-F]{4}(?:[^"\\]|\\.)*"\s*:')
 _FAULT = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
@@ -85,7 +87,9 @@ _EXPECTED = re.compile(r"Expected (?P<what>.*)")
 
 def channel_of(request: Request) -> Channel:
     """The channel meant; InvalidRequestError for one we do not know (R1: refused, never forwarded)."""
-    channel = SPELLINGS.get(request.channel) or SPELLINGS.get(request.channel.casefold())
+    channel = SPELLINGS.get(request.channel)
+    if channel is None:
+        channel = SPELLINGS.get(request.channel.casefold())
     if channel is None:
         raise InvalidRequestError("channel", f"one of {', '.join(Channel)}")
     return channel
@@ -118,26 +122,29 @@ def _named(message: str) -> InvalidRequestError:
     return InvalidRequestError(path or "value", expected["what"] if expected else what)
 
 
-def may_repeat_names(values: Sequence[bytes], not_after: int) -> bool:
-    """Whether some of these readable values may name a field that decides twice. `not_after`: how many of them have it.
+def repeated_names(values: Sequence[bytes | None]) -> dict[int, str]:
+    """The values that name a known field twice at their top level, by index, with the first such field.
 
     Readers differ in which of two values they take, so what we decided on may not be what is sent: such a request is
     refused. Counting the quoted names over the whole batch at once is quick and finds every one of them, unless a name
-    is spelt with escapes, which is looked for apart. Both also happen in innocent values (`{"metadata":{"to":1}}`),
-    hence "may": `repeated_name` has the exact answer.
+    is spelt with escapes, which is looked for apart. Only a batch that counts wrong is looked at value by value.
     """
-    joined = b"\n".join(values)
-    if b"\\" in joined and _ESCAPE_IN_KEY.search(joined):
-        return True
-    expected = len(values)
-    if any(joined.count(name) != expected for name in _ONCE):
-        return True
-    return joined.count(b'"not_after"') != not_after
+    given = [value for value in values if value is not None]
+    joined = b"\n".join(given)
+    expected = len(given)
+    if (
+        all(joined.count(name) == expected for name in _REQUIRED)
+        and not any(name in joined for name in _RECIPIENTS)
+        and joined.count(_NOT_AFTER) in (0, expected)
+        and not (b"\\" in joined and _ESCAPE_IN_KEY.search(joined))
+    ):
+        return {}
+    found = ((index, _repeated_name(value)) for index, value in enumerate(values) if value is not None)
+    return {index: name for index, name in found if name is not None}
 
 
-def repeated_name(value: bytes) -> str | None:
-    """The first known field a readable value names twice at its top level, None when there is none."""
-    if all(value.count(name) < 2 for name in _ONCE + _AT_MOST_ONCE) and not _ESCAPE_IN_KEY.search(value):
+def _repeated_name(value: bytes) -> str | None:
+    if all(value.count(name) < 2 for name in _DECIDING) and not _ESCAPE_IN_KEY.search(value):
         return None
     top: list[tuple[str, Any]] = []
 
@@ -145,7 +152,10 @@ def repeated_name(value: bytes) -> str | None:
         nonlocal top
         top = pairs  # objects are closed from the inside out: the last one is the whole
 
-    json.loads(value, object_pairs_hook=keep)
+    try:
+        json.loads(value, object_pairs_hook=keep)
+    except (ValueError, RecursionError):
+        return None  # not JSON: refused for that
     seen: set[str] = set()
     for name, _ in top:
         if name in seen and name in _NAMES:

@@ -10,9 +10,9 @@ Broker time bounds what a wrong clock can do: an event's times are clipped to th
 A place dated before 1970 is taken for 1970: it would be older than "never lifted" and never hold.
 
 `seen` remembers the event ids of the last 7 days by broker time: a provider's redelivery of a START carries a new
-time, but it is the same event and must not lift a STOP that came in between. An id seen again changes nothing. Places
-and lifts are remembered apart: a place is never lost because some lift carried its id. An empty id is no id. Of two
-events with one id and different contents the first in the log counts, so a writer's repetition must go to the partition
+time, but it is the same event and must not lift a STOP that came in between. An id seen again changes nothing. It is
+remembered with what it acts on: a place is never lost because a lift, or a place of another cause, carried its id. An
+empty id is no id. Of two events with one id and different times the first in the log counts, so a writer's repetition must go to the partition
 of the original, as it does with the same key and partitioner.
 """
 
@@ -124,7 +124,7 @@ class Folded:
 
 def fold(record: Record, event: Event, broker_time: int) -> Folded:
     """Apply one event of the subject, appended to the log at `broker_time` (ms)."""
-    seen_as = f"{'place' if isinstance(event, Place) else 'lift'}:{event.event_id}"
+    seen_as = _seen_as(event)
     if seen_as in record.seen:
         return Folded(record, repeated=True)
     registers = dict(record.registers)
@@ -148,6 +148,19 @@ def fold(record: Record, event: Event, broker_time: int) -> Folded:
             assert_never(event)
     seen = _remember(record.seen, seen_as, broker_time) if event.event_id else record.seen
     return Folded(Record(registers, seen), tuple(refused))
+
+
+def _seen_as(event: Event) -> str:
+    """The event's id with what it acts on: one webhook may place two causes, or place and lift, under one id."""
+    match event:
+        case Place():
+            acts_on = ",".join((*event.scopes, *event.causes))
+            return f"place:{acts_on}:{event.event_id}"
+        case Lift():
+            acts_on = ",".join(f"{term.scope}/{term.cause}" for term in event.terms)
+            return f"lift:{acts_on}:{event.event_id}"
+        case _:
+            assert_never(event)
 
 
 def _remember(seen: Mapping[str, int], seen_as: str, broker_time: int) -> Mapping[str, int]:

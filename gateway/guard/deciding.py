@@ -7,7 +7,7 @@ Per record the first of these applies: invalid, expired, dropped, unavailable, f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,7 +20,7 @@ from gateway.contract.decisions import (
     STAND_IN,
     Decision,
     Outcome,
-    decision_id,
+    decision_id_prefix,
     encode_decision,
     encode_state,
     hold_reasons,
@@ -32,7 +32,7 @@ from gateway.contract.topics import Topics
 from gateway.dnd.decide import Reason, reasons
 from gateway.dnd.model import Channel
 from gateway.dnd.record import Record
-from gateway.guard.reading import Readable, RequestRecord, Several
+from gateway.guard.reading import Readable, RequestRecord
 from gateway.guard.recipients import Recipient, without
 
 Header = tuple[str, bytes]
@@ -42,7 +42,7 @@ class OutputSink(Protocol):
     """Where the outputs of a batch go; all to the input's partition number."""
 
     def append(
-        self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Sequence[Header] = ()
+        self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: list[Header] | None = None
     ) -> None: ...
 
 
@@ -59,90 +59,79 @@ Tally = Counter[tuple[str, str, str]]
 
 
 class BatchDecision:
-    """Decides one batch: holds what is the same for all its records."""
+    """Decides one batch: holds what is the same for all its records. `now` is the time of the decisions (ms)."""
 
     def __init__(
-        self,
-        topics: Topics,
-        partition: int,
-        batch: Readable,
-        view: Lookup,
-        now: int,
-        outputs: OutputSink,
+        self, topics: Topics, partition: int, batch: Readable, view: Lookup, now: int, outputs: OutputSink
     ) -> None:
         self._topics = topics
         self._partition = partition
+        self._id_prefix = decision_id_prefix(topics.requests, partition)
         self._batch = batch
         self._now = now
         self._outputs = outputs
-        self._held = iter(view.lookup(batch.keys))
-        self._state = encode_state(dict(enumerate(view.positions())))
+        self._held = view.lookup(batch.keys)
+        self._state = encode_state(view.positions())
         self._decided_at = (DECIDED_AT, str(now).encode())
         self._tally: Tally = Counter()
 
     def decide(self) -> Tally:
-        """Append one decision per record, and what goes out with it."""
-        batch, now, held = self._batch, self._now, self._held
+        """Append one decision per record, and what goes out with it.
+
+        The straight line is a request to one recipient with nothing held.
+        """
+        batch, now, held = self._batch, self._now, iter(self._held)
         for index, (record, request, channel) in enumerate(
             zip(batch.records, batch.requests, batch.channels, strict=True)
         ):
-            if type(request) is not Request or channel is None:
-                assert isinstance(request, InvalidRequestError)  # noqa: S101  # the only other kind there is
-                self._invalid(record, request)
-                continue
-            several = batch.several.get(index) if batch.several else None
-            contact = next(held)
-            addresses = [next(held)] if several is None else [next(held) for _ in several.recipients]
-            if request.not_after is not None and request.not_after < now:
-                self._decided(record, request, channel, Outcome.EXPIRED)
-            elif several is not None:
-                self._decide_several(record, request, several, contact, addresses)
-            elif contact is None and addresses[0] is None:
-                self._forward(record, request, channel, record.value)
+            if request is None or channel is None:
+                self._refuse(record, batch.refused[index])
+            elif index in batch.several:
+                self._decide_several(record, request, batch.several[index], held)
             else:
-                found = reasons(channel, "contact", contact) + reasons(channel, "address", addresses[0])
-                if found:
+                contact, address = next(held), next(held)
+                if request.not_after is not None and request.not_after < now:
+                    self._decided(record, request, channel, Outcome.EXPIRED)
+                elif contact is None and address is None:
+                    self._forward(record, request, channel)
+                elif found := reasons(channel, "contact", contact) + reasons(channel, "address", address):
                     self._decided(record, request, channel, Outcome.DROPPED, found)
                 else:
-                    self._forward(record, request, channel, record.value)
+                    self._forward(record, request, channel)
         return self._tally
 
     def _decide_several(
-        self,
-        record: RequestRecord,
-        request: Request,
-        several: Several,
-        contact: Record | None,
-        addresses: list[Record | None],
+        self, record: RequestRecord, request: Request, recipients: list[Recipient], held: Iterator[Record | None]
     ) -> None:
-        """A held recipient is taken out; a held contact, or nobody left in `to`, drops the whole."""
-        found = reasons(Channel.EMAIL, "contact", contact)
-        blocked = bool(found)
+        """An email to several: a held recipient is taken out; a held contact, or nobody left in `to`, drops it."""
+        found = reasons(Channel.EMAIL, "contact", next(held))
+        contact_held = bool(found)
         kept: list[Recipient] = []
-        for recipient, address in zip(several.recipients, addresses, strict=True):
-            held = reasons(Channel.EMAIL, "address", address)
-            found += [reason for reason in held if reason not in found]
-            if not held:
+        removed: list[str] = []
+        for recipient in recipients:
+            if on_address := reasons(Channel.EMAIL, "address", next(held)):
+                removed.append(recipient.spelt)
+                found += [reason for reason in on_address if reason not in found]
+            else:
                 kept.append(recipient)
-        removed = [recipient.spelt for recipient in several.recipients if recipient not in kept]
-        if blocked or not any(recipient.field == "to" for recipient in kept):
+        if request.not_after is not None and request.not_after < self._now:
+            self._decided(record, request, Channel.EMAIL, Outcome.EXPIRED)
+        elif contact_held or not any(recipient.field == "to" for recipient in kept):
             self._decided(record, request, Channel.EMAIL, Outcome.DROPPED, found)
-        elif removed:
-            value = without(record.value or b"", kept)
-            self._forward(record, request, Channel.EMAIL, value, removed)
         else:
-            self._forward(record, request, Channel.EMAIL, record.value)
+            self._forward(record, request, Channel.EMAIL, kept, removed)
 
     def _forward(
         self,
         record: RequestRecord,
         request: Request,
         channel: Channel,
-        value: bytes | None,
-        removed: list[str] | msgspec.UnsetType = msgspec.UNSET,
+        kept: Sequence[Recipient] = (),
+        removed: Sequence[str] = (),
     ) -> None:
-        decided = self._decided(record, request, channel, Outcome.FORWARDED, removed=removed)
-        headers = [*record.headers, (DECISION_ID, decided.encode()), self._decided_at]
+        identity = self._decided(record, request, channel, Outcome.FORWARDED, removed=removed)
+        value = without(record.value or b"", kept) if removed else record.value
+        headers = [*record.headers, (DECISION_ID, identity.encode()), self._decided_at]
         self._outputs.append(self._topics.output(channel), record.key, value, self._now, headers)
 
     def _decided(
@@ -152,9 +141,10 @@ class BatchDecision:
         channel: Channel,
         outcome: Outcome,
         found: Sequence[Reason] = (),
-        removed: list[str] | msgspec.UnsetType = msgspec.UNSET,
+        removed: Sequence[str] = (),
     ) -> str:
-        identity = decision_id(self._topics.requests, self._partition, record.offset)
+        """Append the decision; returns its id."""
+        identity = f"{self._id_prefix}{record.offset}"
         decision = Decision(
             identity,
             request.request_id,
@@ -162,17 +152,18 @@ class BatchDecision:
             request.contact_id,
             channel,
             outcome,
-            hold_reasons(found),
+            hold_reasons(found) if found else [],
             self._state,
             self._now,
-            removed,
+            removed or msgspec.UNSET,
         )
         self._outputs.append(self._topics.decisions, record.key, encode_decision(decision), self._now)
         self._tally[channel, outcome, found[0].cause if found else ""] += 1
         return identity
 
-    def _invalid(self, record: RequestRecord, error: InvalidRequestError) -> None:
-        identity = decision_id(self._topics.requests, self._partition, record.offset)
+    def _refuse(self, record: RequestRecord, error: InvalidRequestError) -> None:
+        """A dead letter, and a decision `invalid` that names the field."""
+        identity = f"{self._id_prefix}{record.offset}"
         request_id, location_id, contact_id, channel = readable_fields(record.value)
         decision = Decision(
             identity,

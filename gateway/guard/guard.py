@@ -50,12 +50,19 @@ class Guard:
         self._undelivered[partition] = decision.decide()
 
     async def resume(self, partition: int) -> int | None:
-        """Behind the last decision of this partition number: its id holds the offset of its request."""
-        last = await last_record(self._clients.reader(), self._topics.decisions, partition)
-        return None if last is None or last.value is None else offset_of(last.value) + 1
+        return await behind_last_decision(self._clients, self._topics, partition)
 
     def delivered(self, batch: Batch) -> None:
         """The batch's decisions are committed: now they count."""
         tally = self._undelivered.pop(batch.partition.partition, None)
         if tally is not None:
             self._observe(tally)
+
+
+async def behind_last_decision(clients: Clients, topics: Topics, partition: int) -> int | None:
+    """Where a group without an offset goes on: the id of a partition's last decision holds the offset of its request.
+
+    None when there is no decision. Call it when the partition's producers are fenced. KafkaError, TimeoutError.
+    """
+    last = await last_record(clients.reader(), topics.decisions, partition)
+    return None if last is None or last.value is None else offset_of(last.value) + 1

@@ -25,18 +25,6 @@ class Recipient(NamedTuple):
     key: bytes
 
 
-def single_key(request: Request, channel: Channel, default_region: str | None) -> bytes:
-    """The address key of a request with one recipient in `to`."""
-    to = request.to
-    if isinstance(to, list):
-        raise InvalidRequestError("to", "a string; only Email takes a list")
-    try:
-        kind, address = recipient_key(channel, to, default_region)
-    except BadAddress as error:
-        raise InvalidRequestError("to", str(error)) from None
-    return subject_key((request.location_id, kind, address))
-
-
 def has_several(request: Request) -> bool:
     """Whether an email request has to be read with `email_recipients`."""
     return isinstance(request.to, list) or request.cc is not None or request.bcc is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -24,9 +24,10 @@ class Outputs:
         key: bytes | None,
         value: bytes | None,
         timestamp_ms: int,
-        headers: Sequence[Header] = (),
+        headers: list[Header] | None = None,
     ) -> None:
         """Add a record. One that is larger than a batch gets a batch of its own."""
+        headers = [] if headers is None else headers  # the C builder takes nothing but a list
         batch = self._open.get(topic)
         if batch is None:
             batch = self._open[topic] = self._new_batch()

@@ -11,10 +11,9 @@ from __future__ import annotations
 from io import BytesIO
 from typing import NamedTuple
 
-from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
-    AbstractType,
     Array,
     Boolean,
     CompactArray,

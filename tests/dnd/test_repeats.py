@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.dnd.model import Actor, ActorKind, Cause, Lift, LiftTerm, Place, Scope
 from gateway.dnd.record import EMPTY, SEEN_FOR_MS, SEEN_LIMIT, Record, RegisterKey, fold
 from tests.dnd.strategies import SUBJECT, folded
@@ -45,12 +47,19 @@ def test_an_id_is_known_for_seven_days_of_broker_time() -> None:
 
 def test_an_id_is_forgotten_after_seven_days_and_costs_nothing_then() -> None:
     record = folded([(start("SM1", 5), 0), (stop("SM2", 10), SEEN_FOR_MS)])
-    assert list(record.seen) == ["place:SM2"]
+    assert list(record.seen) == ["place:SMS,keyword_opt_out:SM2"]
+
+
+def test_places_of_two_causes_under_one_id_both_hold() -> None:
+    bounce = Place("webhook-1", stop("", 0).subject, (Scope.EMAIL,), (Cause.BOUNCE,), 10, Actor(ActorKind.PROVIDER))
+    unsubscribe = replace(bounce, causes=(Cause.UNSUBSCRIBE,))
+    record = folded([(bounce, 10), (unsubscribe, 10)])
+    assert {cause for (_, cause), _ in record.holds()} == {Cause.BOUNCE, Cause.UNSUBSCRIBE}
 
 
 def test_the_time_of_the_first_arrival_is_kept() -> None:
     record = folded([(stop("SM1", 10), 10), (stop("SM1", 10), 6 * DAY_MS)])
-    assert record.seen == {"place:SM1": 10}
+    assert record.seen == {"place:SMS,keyword_opt_out:SM1": 10}
 
 
 def test_the_newest_256_ids_of_a_subject_are_known() -> None:
@@ -65,8 +74,8 @@ def test_joined_records_know_the_newest_256_ids_of_both_with_the_first_arrival_o
     two = folded((stop(f"SM{number}", number), number + 1) for number in range(100, 400))
     joined = one.join(two)
     assert len(joined.seen) == SEEN_LIMIT
-    assert joined.seen["place:SM150"] == 150
-    assert joined.seen["place:SM399"] == 400
+    assert joined.seen["place:SMS,keyword_opt_out:SM150"] == 150
+    assert joined.seen["place:SMS,keyword_opt_out:SM399"] == 400
 
 
 def test_a_place_is_not_lost_because_a_lift_carried_its_id() -> None:
