@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -65,6 +65,10 @@ class Transform(Protocol):
         """The batch's outputs and offset are committed."""
 
 
+NewLane = Callable[[Clients, str, TopicPartition], Lane]
+"""Makes a lane; another one than `Lane` only where a test or the benchmark shows what its steps are for."""
+
+
 class WorkerState(StrEnum):
     OPENING = "opening"
     SERVING = "serving"
@@ -94,7 +98,9 @@ class PartitionWorker:
         partition: TopicPartition,
         committed: CommittedOffset,
         transform: Transform,
+        new_lane: NewLane = Lane,
     ) -> None:
+        self._new_lane = new_lane
         self._clients = clients
         self._settings = settings
         self._committed = committed
@@ -108,9 +114,8 @@ class PartitionWorker:
         """Why nothing is decided at present, for the operator."""
         self.oldest_undecided: int | None = None
         """Timestamp (ms) of the first record that was read and not delivered; after a failure it is read again."""
-        self.task = asyncio.create_task(self._run(), name=f"worker {partition.topic}-{partition.partition}")
-
         self._clock = asyncio.get_running_loop().time
+        self.task = asyncio.create_task(self._run(), name=f"worker {partition.topic}-{partition.partition}")
 
     def stop(self) -> None:
         """Finish the batch at hand, then end."""
@@ -119,7 +124,7 @@ class PartitionWorker:
     async def _run(self) -> None:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
-            lane = Lane(self._clients, self._settings.group_id, self.partition)
+            lane = self._new_lane(self._clients, self._settings.group_id, self.partition)
             opened_at = self._clock()
             failure: Exception | None = None
             try:
