@@ -5,10 +5,16 @@ from __future__ import annotations
 import click
 
 from gateway.cli.broker import broker
+from gateway.cli.dnd import dnd
+from gateway.cli.logs import be_quiet
 from gateway.cli.run import run
+from gateway.cli.send import send
+from gateway.cli.settings import settings
+from gateway.cli.skip import skip
 from gateway.cli.topics import topics
+from gateway.cli.view import view
 
-COMMANDS: tuple[click.Command, ...] = (run, broker, topics)
+COMMANDS: tuple[click.Command, ...] = (run, broker, topics, send, dnd, view, skip, settings)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +24,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 refused or something differs, 2 usage or settings, 3 a system could not be reached.
     """
+    be_quiet()
 
 
 for command in COMMANDS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
+import msgspec
 
 from gateway.cli.failing import expected
 from gateway.settings import Settings, load
@@ -40,4 +40,4 @@ def load_settings(config: Path | None) -> Settings:
 
 def print_json(data: object) -> None:
     """One document on standard output."""
-    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())

@@ -22,8 +22,8 @@ def topics() -> None:
 
 
 @topics.command()
-@as_json
 @with_settings
+@as_json
 def apply(settings: Settings, as_json: bool) -> None:
     """Create missing topics; never changes one that is there. Exit code 1 when something is not as it should be.
 
@@ -54,8 +54,8 @@ def apply(settings: Settings, as_json: bool) -> None:
 
 
 @topics.command()
-@as_json
 @with_settings
+@as_json
 def check(settings: Settings, as_json: bool) -> None:
     """Name each difference between the live topics and the contract; exit code 1 when there is one.
 

@@ -1,0 +1,160 @@
+"""Going on behind requests that nobody can decide any more, and saying so where everybody can read it.
+
+When the log no longer holds the next undecided request (retention deleted it, or the topic was re-created or lost its
+end), the partition's worker stops rather than guess. What was lost is lost; an operator records the gap and moves on:
+
+1. Look at the committed offset, or where the group would resume without one, and refuse unless it lies outside the
+   log. It can only have moved on since, so this also spares a worker that is well.
+2. Fence the partition's producers as a worker does, so that no worker delivers in between.
+3. Look again, for now it is final.
+4. In ONE transaction, on the producer with number 0: the audit record and the new offset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from gateway.contract.topics import Topics
+from gateway.streams.clients import Clients, close
+from gateway.streams.lane import ResumeOffset, fence
+from gateway.streams.topics import KafkaUnreachableError
+
+SKIPPED_FROM = "sg-skipped-from"
+SKIPPED_THROUGH = "sg-skipped-through"
+NEXT_OFFSET = "sg-next-offset"
+REASON = "sg-reason"
+ACTOR = "sg-actor"
+
+DEADLINE_S = 45.0
+"""For all of it: a transaction of the former owner may have to be ended first."""
+
+SESSION_TIMEOUT_MS = 10_000
+"""Of the consumer that reads the offset; it never joins the group."""
+
+
+class ResumeAt(StrEnum):
+    """Where to go on when the log ends below the committed offset."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+class NothingLostError(Exception):
+    """The next undecided request is in the log: there is nothing to skip."""
+
+
+class AmbiguousError(Exception):
+    """The log ends below the committed offset; only a person knows whether what it holds was decided before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What was recorded: `skipped_from` up to and including `skipped_through` are not in the log any more."""
+
+    partition: int
+    skipped_from: int
+    skipped_through: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRequest:
+    """Which partition, and who says so why. `resume_at` only for a log that ends below the committed offset."""
+
+    group_id: str
+    partition: int
+    reason: str
+    actor: str
+    resume_at: ResumeAt | None = None
+
+
+async def skip(clients: Clients, topics: Topics, request: SkipRequest, resume: ResumeOffset) -> Skipped:
+    """Skip what is lost. NothingLostError, AmbiguousError: refused, nothing changed. KafkaUnreachableError."""
+    partition = TopicPartition(topics.requests, request.partition)
+    producers: list[AIOKafkaProducer] = []
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await _gap(clients, partition, request, resume)  # 1
+            await fence(clients, request.group_id, partition, producers)  # 2
+            skipped = await _gap(clients, partition, request, resume)  # 3
+            await _record(producers[0], partition, topics.dead, request, skipped)  # 4
+            return skipped
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise KafkaUnreachableError(
+            f"partition {request.partition} could not be skipped: {error!r}; a running guard may have fenced us: "
+            f"try again"
+        ) from error
+    finally:
+        await asyncio.gather(*(close(producer) for producer in producers))
+
+
+async def _gap(clients: Clients, partition: TopicPartition, request: SkipRequest, resume: ResumeOffset) -> Skipped:
+    """What the log lacks. NothingLostError, AmbiguousError."""
+    next_offset = await _committed(clients, request.group_id, partition)
+    if next_offset is None:
+        next_offset = await resume(request.partition)
+    begin, end = await _bounds(clients, partition)
+    if next_offset is None:
+        next_offset = begin
+    if begin <= next_offset <= end:
+        raise NothingLostError(
+            f"partition {request.partition}: the next undecided offset is {next_offset} and the log holds {begin} to "
+            f"{end}: nothing is lost"
+        )
+    if next_offset < begin:
+        return Skipped(request.partition, next_offset, begin - 1, begin)
+    match request.resume_at:
+        case ResumeAt.EARLIEST:
+            return Skipped(request.partition, end, next_offset - 1, begin)
+        case ResumeAt.LATEST:
+            return Skipped(request.partition, end, next_offset - 1, end)
+        case None:
+            raise AmbiguousError(
+                f"partition {request.partition}: offsets up to {next_offset} were decided, but the log holds only "
+                f"{begin} to {end}. If it lost its end, what it holds was decided: --resume-at latest. If it was "
+                f"re-created, what it holds is undecided: --resume-at earliest; the decision ids then begin again, so "
+                f"whoever keeps them as seen must forget them"
+            )
+
+
+async def _committed(clients: Clients, group_id: str, partition: TopicPartition) -> int | None:
+    reader = clients.member(group_id, None, SESSION_TIMEOUT_MS)
+    try:
+        await reader.start()  # without a subscription it stays outside the group
+        offset: int | None = await reader.committed(partition)
+        return offset
+    finally:
+        await close(reader)
+
+
+async def _bounds(clients: Clients, partition: TopicPartition) -> tuple[int, int]:
+    reader = clients.reader()
+    try:
+        await reader.start()
+        begins = await reader.beginning_offsets([partition])
+        ends = await reader.end_offsets([partition])
+        return begins[partition], ends[partition]
+    finally:
+        await close(reader)
+
+
+async def _record(
+    producer: AIOKafkaProducer, partition: TopicPartition, dead: str, request: SkipRequest, skipped: Skipped
+) -> None:
+    headers = [
+        (SKIPPED_FROM, str(skipped.skipped_from).encode()),
+        (SKIPPED_THROUGH, str(skipped.skipped_through).encode()),
+        (NEXT_OFFSET, str(skipped.next_offset).encode()),
+        (REASON, request.reason.encode()),
+        (ACTOR, request.actor.encode()),
+    ]
+    await producer.begin_transaction()
+    sent = await producer.send(dead, value=None, key=b"", partition=partition.partition, headers=headers)
+    await sent
+    await producer.send_offsets_to_transaction({partition: skipped.next_offset}, request.group_id)
+    await producer.commit_transaction()
