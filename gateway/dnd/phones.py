@@ -7,7 +7,7 @@ own public metadata, that accepts a number only when the library must leave it a
 
 * `parse` takes off a national prefix where `national_prefix_for_parsing` matches the digits after the calling code.
   The expression refuses every number on which that pattern can match anything at all;
-* `is_possible_number` is a matter of length alone: `possible_length` and `possible_length_local_only`.
+* `is_possible_number` is a matter of length alone, and the lengths in `possible_length` are possible.
 
 What it accepts is its own key. Everything else goes to the library, behind a bounded cache. The expression may only err
 towards the library; a property test holds both against each other for every calling code.
@@ -157,8 +157,8 @@ def _stable(calling_code: int) -> Match:
     general = metadata.general_desc if metadata else None
     if general is None:
         return _nothing
-    lengths = {*general.possible_length, *general.possible_length_local_only} - {-1}  # -1: the library's "none"
-    digits = "|".join(f"[0-9]{{{length}}}" for length in sorted(lengths, reverse=True))
+    lengths = (length for length in general.possible_length if length > 0)  # -1 is the library's "none"
+    digits = "|".join(f"[0-9]{{{length}}}" for length in lengths)
     other_form = _OTHER_FORMS.get(f"+{calling_code}")
     unmapped = rf"(?!{other_form.digits}\Z)" if other_form else ""
     return re.compile(rf"{_left_alone(calling_code)}{unmapped}(?:{digits})").fullmatch

@@ -10,10 +10,11 @@ Broker time bounds what a wrong clock can do: an event's times are clipped to th
 A place dated before 1970 is taken for 1970: it would be older than "never lifted" and never hold.
 
 `seen` remembers the event ids of the last 7 days by broker time: a provider's redelivery of a START carries a new
-time, but it is the same event and must not lift a STOP that came in between. An id seen again changes nothing. It is
-remembered with what it acts on: a place is never lost because a lift, or a place of another cause, carried its id. An
-empty id is no id. Of two events with one id and different times the first in the log counts, so a writer's repetition must go to the partition
-of the original, as it does with the same key and partitioner.
+time, but it is the same event and must not lift a STOP that came in between. An id seen again changes nothing. Where
+it is a question what "the same event" is, the hold wins: a place is remembered with what it acts on, for one webhook
+may place two causes under one id, or place and lift; a lift by its id alone, for a START delivered again may name more
+than the first time. An empty id is no id. Of two such events with different times the first in the log counts, so a
+writer's repetition must go to the partition of the original, as it does with the same key and partitioner.
 """
 
 from __future__ import annotations
@@ -151,14 +152,11 @@ def fold(record: Record, event: Event, broker_time: int) -> Folded:
 
 
 def _seen_as(event: Event) -> str:
-    """The event's id with what it acts on: one webhook may place two causes, or place and lift, under one id."""
     match event:
         case Place():
-            acts_on = ",".join((*event.scopes, *event.causes))
-            return f"place:{acts_on}:{event.event_id}"
+            return f"place:{','.join(sorted((*event.scopes, *event.causes)))}:{event.event_id}"
         case Lift():
-            acts_on = ",".join(f"{term.scope}/{term.cause}" for term in event.terms)
-            return f"lift:{acts_on}:{event.event_id}"
+            return f"lift:{event.event_id}"
         case _:
             assert_never(event)
 

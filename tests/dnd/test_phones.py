@@ -67,7 +67,7 @@ def international(draw: st.DrawFn, codes: list[int]) -> str:
 
 
 @given(international(CALLING_CODES), ANY_REGION)
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @example("+390236618300", "US")
 @example("+39000000", None)
 @example("+12530000", None)
@@ -79,7 +79,7 @@ def test_a_number_has_the_key_the_library_gives_it(number: str, region: str | No
 @pytest.mark.parametrize("code", CAREFUL)
 def test_a_number_of_a_strange_plan_has_the_key_the_library_gives_it(code: int) -> None:
     @given(international([code]))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=100)
     def check(number: str) -> None:
         assert key_or_none(number) == library_says(number)
 
@@ -122,7 +122,7 @@ def test_the_other_number_of_a_handset_does_not_ask_the_library(asked: list[str]
 
 
 @given(st.one_of(international(CALLING_CODES), st.text(max_size=30)), ANY_REGION)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @example("+4400000207031300", None)
 @example("+5411115123456789", None)
 @example("+" + "9" * 300, None)
@@ -134,7 +134,7 @@ def test_the_key_of_a_key_is_that_key(text: str, region: str | None) -> None:
 
 
 @given(international(CALLING_CODES))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_a_key_is_the_e164_of_the_number_where_a_handset_has_only_one(number: str) -> None:
     """The contract: parses and is possible -> E.164, else invalid; by the library alone, without our own code."""
     expected: str | None = None
@@ -182,6 +182,7 @@ def test_a_fixed_line_keeps_its_number(number: str) -> None:
         ("\uff0b\uff11\uff14\uff11\uff15\uff15\uff15\uff15\uff12\uff16\uff17\uff11", None, "+14155552671"),
         ("\u200b+1415\u200b5552671", None, "+14155552671"),
         ("+14155552671\n", None, "+14155552671"),
+        ("+1415555267\u0661", None, "+14155552671"),
         ("06 6982 1234", "IT", "+390669821234"),
         ("011 15 2345 6789", "AR", "+541123456789"),
         ("0044 20 7031 3000", "DE", "+442070313000"),
@@ -202,6 +203,7 @@ def test_people_write_numbers_in_many_ways(text: str, region: str | None, key: s
         ("+", None),
         ("+999123456789", None),
         ("+1415555267100000", None),
+        ("+44002070313000", None),  # too long, and stays so when the library takes a 0 off
         ("1" * 251, "US"),
         ("whatsapp:+14155552671", "US"),
         ("messenger:14155552671", "US"),

@@ -33,6 +33,18 @@ def test_a_redelivered_start_with_a_later_time_does_not_lift_a_newer_stop() -> N
     assert held(repeated.record) == {STOPPED}
 
 
+def test_a_redelivered_start_that_names_more_than_the_first_time_lifts_nothing() -> None:
+    """Its writer may see other holds by then. What an id did once it does not do again with another list."""
+    record = folded([(start("SM1", 5), 5), (stop("SM2", 30), 30)])
+    wider = replace(start("SM1", 99), terms=(LiftTerm(*STOPPED, 99), LiftTerm(Scope.SMS, Cause.CARRIER_OPT_OUT, 99)))
+    assert held(fold(record, wider, 99).record) == {STOPPED}
+
+
+def test_a_repeat_is_known_whatever_the_order_of_what_it_names() -> None:
+    both = replace(stop("SM1", 10), scopes=(Scope.SMS, Scope.CALL))
+    assert fold(folded([(both, 10)]), replace(both, scopes=(Scope.CALL, Scope.SMS)), 20).repeated
+
+
 def test_a_redelivered_stop_with_a_later_time_does_not_hold_again_after_a_start() -> None:
     record = folded([(stop("SM1", 10), 10), (start("SM2", 20), 20)])
     assert held(fold(record, stop("SM1", 500), 500).record) == set()
