@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from rocksdict import Rdict, WriteBatch
 
-from gateway.view.codec import FORMAT, is_held
+from gateway.view.codec import FORMAT, holds_in_force
 from gateway.view.directory import has_files, require_ours, set_aside
 from gateway.view.errors import Unusable, ViewCorrupt, ViewError, ViewMismatch
 from gateway.view.held import HeldFilter
@@ -129,7 +129,7 @@ def _read_all(table: Rdict, identity: Identity) -> Loaded:
     tally, held = Tally(), HeldFilter()
     for keys, values in scan(table):
         tally = tally.plus(keys, values)
-        held.add(compress(keys, map(is_held, values)))
+        held.add(compress(keys, map(holds_in_force, values)))
     if tally != expected:
         raise Unusable("damaged", difference(expected, tally), _stored_topic_id(table))
     return Loaded(table, identity, _stored_topic_id(table), expected, progress, held)

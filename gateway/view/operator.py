@@ -8,19 +8,22 @@ event ids. Original ids, times, actors and evidence are kept, so several process
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.contract.forgiving import TEXT_LIMIT
-from gateway.dnd.model import Actor, ActorKind, Event, Lift, LiftTerm, Place, Subject
-from gateway.dnd.record import NEVER, Mark, Record, RegisterKey
+from gateway.dnd.model import Actor, ActorKind, Cause, Event, Lift, LiftTerm, Place, Scope, Subject
+from gateway.dnd.record import EMPTY, NEVER, Mark, Record, RegisterKey, fold
 from gateway.view.directory import DirectoryLock, has_files, require_ours, set_aside
 from gateway.view.table import View
 
 _NOBODY = Actor(ActorKind.SYSTEM, "republish")
 """May lift nothing by the causes table, so a lift of it can only make an id known."""
 
-_LONG_AGO = 1
-"""The second millisecond of 1970: a place of that time changes nothing in a register that has a later one."""
+_SCOPES = frozenset(Scope)
+
+_LONG_AGO = 0
+"""No place is older, so a place of that time changes nothing in a register that has one."""
 
 
 def republish(view: View) -> Iterator[Event]:
@@ -43,43 +46,44 @@ def discard(directory: Path) -> Path | None:
 
 def events_of(subject: Subject, record: Record) -> Iterator[Event]:
     """Lifts first: a hold that was lifted is then in force at no time while the events are folded one by one."""
-    used: set[str] = set()
-    yield from _lifts(subject, record, used)
-    yield from _places(subject, record, used)
-    yield from _known_ids(subject, record, used)
+    known: set[str] = set()
+    for lift in _lifts(subject, record):
+        yield _numbered(lift, known)
+    for place in _places(subject, record):
+        yield _numbered(place, known)
+    for seen_as in sorted(record.seen.keys() - known):
+        yield _without_effect(subject, seen_as)
 
 
-def _lifts(subject: Subject, record: Record, used: set[str]) -> Iterator[Lift]:
+def _lifts(subject: Subject, record: Record) -> Iterator[Lift]:
     """Only lifts the table allowed are in a record, so the table allows them again."""
     found = [(register.lifted, key) for key, register in record.registers.items() if register.lifted.at != NEVER]
     for marks in _by(found, lambda mark: mark.rank()[1:]):
         mark, _ = marks[0]
         terms = tuple(LiftTerm(scope, cause, lifted.at) for lifted, (scope, cause) in marks)
-        yield Lift(_free_id("lift", mark, used), subject, terms, mark.actor, mark.evidence)
+        yield Lift(mark.event_id, subject, terms, mark.actor, mark.evidence)
 
 
-def _places(subject: Subject, record: Record, used: set[str]) -> Iterator[Place]:
+def _places(subject: Subject, record: Record) -> Iterator[Place]:
     """An event placed all its scopes times all its causes, so what is left of them names nothing it did not place."""
     found = [(register.placed, key) for key, register in record.registers.items() if register.placed.at != NEVER]
     for marks in _by(found, Mark.rank):
         mark, _ = marks[0]
         scopes = tuple(dict.fromkeys(scope for _, (scope, _) in marks))
         causes = tuple(dict.fromkeys(cause for _, (_, cause) in marks))
-        yield Place(_free_id("place", mark, used), subject, scopes, causes, mark.at, mark.actor, mark.evidence)
+        yield Place(mark.event_id, subject, scopes, causes, mark.at, mark.actor, mark.evidence)
 
 
-def _known_ids(subject: Subject, record: Record, used: set[str]) -> Iterator[Event]:
-    """Events without effect for the ids no register names any more: a redelivery of one must still change nothing."""
-    placed = max(record.registers, key=lambda key: record.registers[key].placed.at, default=None)
-    if placed is None or record.registers[placed].placed.at <= _LONG_AGO:
-        return
-    scope, cause = placed
-    for seen_as in sorted(record.seen.keys() - used):
-        side, event_id = seen_as.split(":", 1)
-        if side == "lift":
-            yield Lift(event_id, subject, (LiftTerm(scope, cause, _LONG_AGO),), _NOBODY)
-        else:
-            yield Place(event_id, subject, (scope,), (cause,), _LONG_AGO, _NOBODY)
+def _without_effect(subject: Subject, seen_as: str) -> Event:
+    """For an id that no register names any more: a redelivery of that event must still change nothing."""
+    side, rest = seen_as.split(":", 1)
+    if side == "lift":
+        return Lift(rest, subject, (LiftTerm(Scope.ALL, Cause.MANUAL, _LONG_AGO),), _NOBODY)
+    acts_on, event_id = rest.split(":", 1)
+    words = acts_on.split(",")
+    scopes = tuple(Scope(word) for word in words if word in _SCOPES)
+    causes = tuple(Cause(word) for word in words if word not in _SCOPES)
+    return Place(event_id, subject, scopes, causes, _LONG_AGO, _NOBODY)
 
 
 def _by(
@@ -92,11 +96,11 @@ def _by(
     return list(groups.values())
 
 
-def _free_id(side: str, mark: Mark, used: set[str]) -> str:
-    """The event's own id; numbered when another event of the subject had the same, or it would not be folded."""
-    event_id, number = mark.event_id, 2
-    while f"{side}:{event_id}" in used:
+def _numbered(event: Event, known: set[str]) -> Event:
+    """The event; with a number behind its id when one like it had the same id, or it would not be folded."""
+    numbered, number = event, 2
+    while not known.isdisjoint(seen := fold(EMPTY, numbered, 0).record.seen):
         suffix = f"#{number}"
-        event_id, number = mark.event_id[: TEXT_LIMIT - len(suffix)] + suffix, number + 1
-    used.add(f"{side}:{event_id}")
-    return event_id
+        numbered, number = replace(event, event_id=event.event_id[: TEXT_LIMIT - len(suffix)] + suffix), number + 1
+    known.update(seen)
+    return numbered

@@ -9,7 +9,16 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options, Rdict, ReadOptions
+from rocksdict import (
+    BlockBasedIndexType,
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    ReadOptions,
+)
 
 from gateway.view.directory import has_files
 from gateway.view.errors import Unusable, ViewCorrupt, ViewError
@@ -19,6 +28,9 @@ WRITE_BUFFER_BYTES = 16 << 20
 
 BLOCK_CACHE_BYTES = 48 << 20
 """Data, index and bloom filter blocks together, so that memory stays bounded at any number of subjects."""
+
+BLOCK_BYTES = 4 << 10
+"""What a hit reads and unpacks when it is not cached."""
 
 BLOOM_BITS_PER_KEY = 10
 """1 % false positives; guards the look-ups that `gateway.view.held` lets through."""
@@ -36,7 +48,9 @@ def open_table(directory: Path) -> Rdict:
     if has_files(directory) and not (directory / "CURRENT").exists():
         raise Unusable("damaged", "the file CURRENT is missing")  # RocksDB would create a new table among the files
     try:
-        return Rdict(str(directory), _options())
+        options = _options()
+        # Without `column_families` an existing table opens with the options in its files: without our cache and filter.
+        return Rdict(str(directory), options, column_families={"default": options})
     except Exception as error:
         if is_status(error):
             raise while_opening(directory, error) from error
@@ -91,14 +105,19 @@ def _options() -> Options:
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
     options.set_max_background_jobs(2)  # one flush, one compaction: the decision loop wants the other core
-    # Fast to read and half the size; with compression off 1 M subjects are 120 MiB and the block cache holds less.
-    options.set_compression_type(DBCompressionType.lz4())
+    options.set_compression_type(DBCompressionType.lz4())  # a fifth of the size; the cache holds blocks unpacked
     options.set_keep_log_file_num(KEEP_LOG_FILES)
     options.set_max_log_file_size(MAX_LOG_FILE_BYTES)
     blocks = BlockBasedOptions()
-    blocks.set_block_cache(Cache(BLOCK_CACHE_BYTES))
+    # Index and filter in the bounded cache too, and in small parts: one filter block of a large file is megabytes, does
+    # not fit a shard of the cache and is then read from disk at every look-up (measured: 9 us a miss instead of 0.6).
+    blocks.set_block_cache(Cache.new_hyper_clock_cache(BLOCK_CACHE_BYTES, BLOCK_BYTES))
+    blocks.set_block_size(BLOCK_BYTES)
     blocks.set_cache_index_and_filter_blocks(True)
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    blocks.set_index_type(BlockBasedIndexType.two_level_index_search())
+    blocks.set_partition_filters(True)
+    blocks.set_metadata_block_size(BLOCK_BYTES)
+    blocks.set_pin_top_level_index_and_filter(True)
     blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, False)
     options.set_block_based_table_factory(blocks)
     return options

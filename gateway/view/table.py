@@ -24,7 +24,7 @@ from gateway.contract.events import event_key
 from gateway.contract.log import LogRecord
 from gateway.dnd.model import Subject
 from gateway.dnd.record import EMPTY, Record
-from gateway.view.codec import FORMAT, decode_record, held_record, is_held, rules_digest
+from gateway.view.codec import FORMAT, decode_record, held_record, holds_in_force, rules_digest
 from gateway.view.directory import DirectoryLock
 from gateway.view.errors import ViewCorrupt
 from gateway.view.folding import Applied, Folding
@@ -105,7 +105,7 @@ class View:
         if candidates:
             values = self._read([keys[index] for index in candidates])
             for index, value in zip(candidates, values, strict=True):
-                if value is not None and is_held(value):
+                if value is not None and holds_in_force(value):
                     found[index] = held_record(value)
         return found
 
@@ -145,7 +145,7 @@ class View:
             batch.put(key, value)
         batch.put(partition_key(partition), msgspec.msgpack.encode(progress))
         batch.put(TALLY_KEY, msgspec.msgpack.encode(tally))
-        self._filter.add(key for key, value in folding.after.items() if is_held(value))  # 2
+        self._filter.add(key for key, value in folding.after.items() if holds_in_force(value))  # 2
         self._write(batch)  # 3
         self._tally = tally  # 4
         self._progress[partition] = progress

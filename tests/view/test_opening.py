@@ -132,7 +132,7 @@ def test_a_damaged_directory_that_cannot_be_moved_is_the_operators(
 
 
 def test_a_failure_that_is_no_damage_sets_nothing_aside(view_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: str, options: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise Exception("IO error: No space left on device: While appending to file")
 
     with monkeypatch.context() as patch:
