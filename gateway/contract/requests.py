@@ -74,12 +74,16 @@ class InvalidRequestError(Exception):
 
 
 _decode = msgspec.json.Decoder(Request).decode
-_NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Request))
-_REQUIRED = tuple(f'"{name}"'.encode() for name in ("request_id", "location_id", "contact_id", "channel", "to"))
-_RECIPIENTS = (b'"cc"', b'"bcc"')
-_NOT_AFTER = b'"not_after"'
-_DECIDING = (*_REQUIRED, *_RECIPIENTS, _NOT_AFTER)
-_ESCAPE_IN_KEY = re.compile(rb'\\u[0-9a-fA-F]{4}(?:[^"\\]|\\.)*"\s*:')
+DECIDING = ("request_id", "location_id", "contact_id", "channel", "to", "cc", "bcc", "not_after")
+"""The fields a decision rests on; naming one of them twice is refused."""
+
+_QUOTED = tuple(f'"{name}"'.encode() for name in DECIDING)
+_REQUIRED, _RECIPIENTS, _NOT_AFTER = _QUOTED[:5], _QUOTED[5:7], _QUOTED[7]
+_LONGEST_NAME = max(map(len, DECIDING))
+_ESCAPED_NAME = re.compile(
+    # Bounded from its first quote on: an escaped text of any length must not be walked through from each escape.
+    rb'"(?=[a-z_]{0,%d}\\u00)(?:[a-z_]|\\u00[0-9a-fA-F]{2}){1,%d}"\s*:' % (_LONGEST_NAME, _LONGEST_NAME)
+)
 _FAULT = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
 _EXPECTED = re.compile(r"Expected (?P<what>.*)")
@@ -96,7 +100,7 @@ def channel_of(request: Request) -> Channel:
 
 
 def read_request(value: bytes | None) -> Request:
-    """Decode one value. InvalidRequestError names the field; a repeated name is for `repeated_names` to find."""
+    """Decode one value. InvalidRequestError names the field; what it cannot see is for `hidden_faults` to find."""
     if value is None:
         raise InvalidRequestError("value", "a JSON object, not null")
     if len(value) > VALUE_LIMIT_BYTES:
@@ -122,29 +126,43 @@ def _named(message: str) -> InvalidRequestError:
     return InvalidRequestError(path or "value", expected["what"] if expected else what)
 
 
-def repeated_names(values: Sequence[bytes | None]) -> dict[int, str]:
-    """The values that name a known field twice at their top level, by index, with the first such field.
+def hidden_faults(values: Sequence[bytes | None], dated: int) -> dict[int, InvalidRequestError]:
+    """What is wrong with values that `read_request` has read: by index, at most one fault each.
 
-    Readers differ in which of two values they take, so what we decided on may not be what is sent: such a request is
-    refused. Counting the quoted names over the whole batch at once is quick and finds every one of them, unless a name
-    is spelt with escapes, which is looked for apart. Only a batch that counts wrong is looked at value by value.
+    None stands for a value that it has refused; `dated` is how many of the others have a `not_after`. Two things escape
+    a reader that decodes only what decides. A field of DECIDING may be *named twice*: readers differ in which they
+    take, so what we decided on may not be what is sent. And a field that was skipped may not be *UTF-8*.
+
+    The whole batch is looked at in one go, which is quick and finds every one: each value has each required name at
+    least once, so it is the count that tells, unless a name is spelt with escapes, which is looked for apart. Only a
+    batch that does not add up is looked at value by value.
     """
-    given = [value for value in values if value is not None]
-    joined = b"\n".join(given)
-    expected = len(given)
+    joined = b"\n".join([value for value in values if value is not None])
+    expected = len(values) - values.count(None)
     if (
         all(joined.count(name) == expected for name in _REQUIRED)
         and not any(name in joined for name in _RECIPIENTS)
-        and joined.count(_NOT_AFTER) in (0, expected)
-        and not (b"\\" in joined and _ESCAPE_IN_KEY.search(joined))
+        and joined.count(_NOT_AFTER) == dated
+        and not (b"\\" in joined and _ESCAPED_NAME.search(joined))
+        and _is_utf8(joined)
     ):
         return {}
-    found = ((index, _repeated_name(value)) for index, value in enumerate(values) if value is not None)
-    return {index: name for index, name in found if name is not None}
+    found = ((index, _hidden_fault(value)) for index, value in enumerate(values) if value is not None)
+    return {index: fault for index, fault in found if fault is not None}
 
 
-def _repeated_name(value: bytes) -> str | None:
-    if all(value.count(name) < 2 for name in _DECIDING) and not _ESCAPE_IN_KEY.search(value):
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _hidden_fault(value: bytes) -> InvalidRequestError | None:
+    if not _is_utf8(value):
+        return InvalidRequestError("value", "UTF-8")
+    if all(value.count(name) < 2 for name in _QUOTED) and not _ESCAPED_NAME.search(value):
         return None
     top: list[tuple[str, Any]] = []
 
@@ -153,13 +171,14 @@ def _repeated_name(value: bytes) -> str | None:
         top = pairs  # objects are closed from the inside out: the last one is the whole
 
     try:
-        json.loads(value, object_pairs_hook=keep)
-    except (ValueError, RecursionError):
-        return None  # not JSON: refused for that
+        # Numbers stay text: there are some that only one of two readers takes, and a fault must not hide behind one.
+        json.loads(value, object_pairs_hook=keep, parse_int=str, parse_float=str)
+    except RecursionError:
+        return InvalidRequestError("value", "JSON that is not nested so deeply")
     seen: set[str] = set()
     for name, _ in top:
-        if name in seen and name in _NAMES:
-            return name
+        if name in seen and name in DECIDING:
+            return InvalidRequestError(name, "to be named once")
         seen.add(name)
     return None
 

@@ -1,17 +1,17 @@
 """The first half of a decision: what a batch of request records says. Looks only at the bytes, so it can run while the
 barrier's answers are on their way.
 
-The loop in `read_batch` is the guard's hot path: its straight line is a request with one recipient, everything else is
+The loop in `_read` is the guard's hot path: its straight line is a request with one recipient, everything else is
 a call away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.contract.requests import InvalidRequestError, Request, channel_of, read_request, repeated_names
+from gateway.contract.requests import InvalidRequestError, Request, channel_of, hidden_faults, read_request
 from gateway.dnd.addresses import BadAddress, recipient_key
 from gateway.dnd.model import Channel, SubjectKind
 from gateway.guard.recipients import Recipient, email_recipients, has_several, subject_key
@@ -50,15 +50,31 @@ def read_batch(
     records: Sequence[RequestRecord], default_region: DefaultRegion, *, unwritable: bool = False
 ) -> Readable:
     """Decode and validate. `unwritable`: no topic takes what would be forwarded, so all of it is refused."""
+    if unwritable:
+        error = InvalidRequestError("value", "a record that the topics take")
+        return _read(records, default_region, dict.fromkeys(range(len(records)), error), unwritable=True)
+    batch = _read(records, default_region, {})
+    values = [
+        None if request is None else record.value for record, request in zip(records, batch.requests, strict=True)
+    ]
+    dated = sum(request is not None and request.not_after is not None for request in batch.requests)
+    faults = hidden_faults(values, dated)
+    return _read(records, default_region, faults) if faults else batch
+
+
+def _read(
+    records: Sequence[RequestRecord],
+    default_region: DefaultRegion,
+    faults: Mapping[int, InvalidRequestError],
+    *,
+    unwritable: bool = False,
+) -> Readable:
     batch = Readable(records, unwritable)
-    repeated = {} if unwritable else repeated_names([record.value for record in records])
     requests, channels, keys = batch.requests, batch.channels, batch.keys
     for index, record in enumerate(records):
         try:
-            if unwritable:
-                raise InvalidRequestError("value", "a record that the topics take")
-            if index in repeated:
-                raise InvalidRequestError(repeated[index], "to be named once")
+            if index in faults:
+                raise faults[index]
             request = read_request(record.value)
             channel = channel_of(request)
             to = request.to

@@ -55,7 +55,7 @@ def without(value: bytes, kept: Collection[Recipient]) -> bytes:
     """The request with only these recipients: everything else keeps its value and its order."""
     fields: dict[str, Any] = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
     for field in _FIELDS:
-        if field not in fields or fields[field] == b"null":
+        if field not in fields:
             continue
         left = [recipient.spelt for recipient in kept if recipient.field == field]
         fields[field] = left if bytes(fields[field])[:1] == b"[" else (left[0] if left else None)
