@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli.broker import broker
+from gateway.cli.demo import demo
 from gateway.cli.dnd import dnd
 from gateway.cli.logs import be_quiet
 from gateway.cli.run import run
@@ -14,7 +15,7 @@ from gateway.cli.skip import skip
 from gateway.cli.topics import topics
 from gateway.cli.view import view
 
-COMMANDS: tuple[click.Command, ...] = (run, broker, topics, send, dnd, view, skip, settings)
+COMMANDS: tuple[click.Command, ...] = (run, demo, broker, topics, send, dnd, view, skip, settings)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

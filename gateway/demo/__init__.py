@@ -1,0 +1,1 @@
+"""What `make run` shows: a local Kafka, the service, a sandbox provider, a campaign, and an audit of the topics."""

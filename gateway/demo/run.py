@@ -1,0 +1,70 @@
+"""`sendguard demo`: from starting a Kafka to removing everything it left."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from gateway.demo.next_steps import command_as_started, next_steps
+from gateway.demo.setup import DemoError, Options, Place, log_to, make_place, service_settings
+from gateway.demo.show import Show
+from gateway.localkafka import LocalKafka, LocalKafkaConfig
+from gateway.localkafka.artifacts import kafka_version
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_demo(options: Options, started_as: str, console: Console) -> bool:
+    """Run it; False when the campaign did not add up. True also when it was stopped before it could tell.
+
+    `started_as` is how this process was called. DemoError, LocalKafkaError, and what the service raises.
+    """
+    for number in STOP_SIGNALS:  # Ctrl-C may be ignored in what a shell starts in the background
+        signal.signal(number, signal.default_int_handler)
+    try:
+        if options.keep is not None and options.keep.is_dir() and any(options.keep.iterdir()):
+            raise DemoError(f"{options.keep} is not empty: --keep needs a new or an empty folder")
+        return _with_kafka(options, started_as, console)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        return True
+
+
+def _with_kafka(options: Options, started_as: str, console: Console) -> bool:
+    kafka = LocalKafka(LocalKafkaConfig(data_dir=None if options.keep is None else options.keep / "kafka"))
+    with console.status(f"Starting Apache Kafka {kafka_version()} ..."):
+        kafka.start()
+    try:
+        console.print(f"Apache Kafka {kafka_version()} on {kafka.bootstrap_servers}", highlight=False)
+        # Inside the cluster's own folder, if that is a temporary one: it goes away even after a crash.
+        folder = kafka.data_dir / "demo" if options.keep is None else options.keep.resolve()
+        place = make_place(folder, kafka.bootstrap_servers)
+        with log_to(place):
+            return _show(options, place, kafka.bootstrap_servers, started_as, console)
+    finally:
+        with console.status("Stopping Kafka ..."):
+            kafka.stop()
+        if options.keep is not None:
+            console.print(f"Kept in {options.keep}", highlight=False)
+
+
+def _show(options: Options, place: Place, servers: str, started_as: str, console: Console) -> bool:
+    show = Show(options, place, service_settings(place, options.port), console)
+    try:
+        asyncio.run(show.run(_instructions(started_as, servers, place)))
+    except Exception:
+        console.print(place.log_tail(), style="dim", markup=False, highlight=False)
+        raise
+    return show.report is None or show.report.balances
+
+
+def _instructions(started_as: str, servers: str, place: Place) -> Iterator[str]:
+    environment = {"SENDGUARD_KAFKA_BOOTSTRAP_SERVERS": servers, "SENDGUARD_CONFIG": str(place.config)}
+    yield "[bold]It stays up for you.[/] Ctrl-C stops it and removes everything."
+    for what, lines in next_steps(command_as_started(started_as), servers, environment):
+        yield f"[dim]# {what}[/]"
+        yield from lines
+    yield ""

@@ -1,0 +1,66 @@
+"""The summary of a campaign: what the audit read in the topics, and whether it adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.contract.decisions import Outcome
+from gateway.demo.audit import Fault, Report
+from gateway.demo.honour import in_ms
+from gateway.demo.screen import STYLES
+
+TITLE = "Read back from the topics and the provider's log"
+
+FINDINGS_SHOWN = 10
+"""Each names one request; more do not help a reader."""
+
+
+def summary(report: Report, honour_p50_s: float | None, honour_p99_s: float | None) -> RenderableType:
+    """Table and verdict."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title=TITLE, title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_column("check")
+    for what, count, holds, check in _rows(report):
+        mark = Text("") if holds is None else Text(f"✓ {check}", "green") if holds else Text(f"✗ {check}", "bold red")
+        table.add_row(what, str(count), mark)
+    honour = f"{in_ms(honour_p50_s)} / {in_ms(honour_p99_s)}"
+    table.add_row("honour time p50 / p99", honour, Text("hold acknowledged → enforced", "dim"))
+    return Group(table, Text(""), _verdict(report))
+
+
+def _rows(report: Report) -> Iterator[tuple[Text, int, bool | None, str]]:
+    """What, how many, and whether that is what it must be; None where there is nothing it must be."""
+    outcomes = report.outcomes
+    yield Text("requests in"), report.requests, None, ""
+    yield Text("decisions out"), report.decisions, _one_each(report), "= requests in, one for each"
+    for outcome in Outcome:
+        if outcome in outcomes:
+            yield Text(f"  {outcome}", STYLES[outcome]), outcomes[outcome], None, ""
+    forwarded, invalid = outcomes.get(Outcome.FORWARDED, 0), outcomes.get(Outcome.INVALID, 0)
+    yield Text("records on channel topics"), report.forwarded, report.forwarded == forwarded, "= forwarded"
+    yield Text("provider calls"), report.calls, report.calls == forwarded, "= forwarded"
+    yield Text("dead letters"), report.dead, report.dead == invalid, "= invalid"
+    yield Text("recipients taken out of emails"), report.removed, None, ""
+    yield Text("DND events, places and lifts"), report.events, None, ""
+    stale, held = report.count(Fault.STALE), report.count(Fault.HELD)
+    yield Text("decisions on stale state"), stale, stale == 0, "= 0"
+    yield Text("provider calls to held addresses"), held, held == 0, "= 0"
+
+
+def _one_each(report: Report) -> bool:
+    wrong = (Fault.UNDECIDED, Fault.DECIDED_TWICE, Fault.UNASKED)
+    return report.requests == report.decisions and not any(report.count(fault) for fault in wrong)
+
+
+def _verdict(report: Report) -> RenderableType:
+    if report.balances:
+        return Text("Everything adds up.", "bold green")
+    shown = [str(finding) for finding in report.findings[:FINDINGS_SHOWN]]
+    more = len(report.findings) - len(shown)
+    return Text("\n".join(["It does not add up:", *shown, *([f"... and {more} more"] if more else [])]), "bold red")
