@@ -21,6 +21,9 @@ STAND_IN = "sg-stand-in"
 STAND_IN_HEAD_BYTES = 1024
 """How much of a value too large to be written is kept, enough to recognise it."""
 
+STAND_IN_KEY_BYTES = 1024
+"""Longest key beside a stand-in: the key may be what is too large. Its records then have none."""
+
 
 class Outcome(StrEnum):
     """What became of a request: the first that applies of invalid, expired, dropped, unavailable, forwarded."""

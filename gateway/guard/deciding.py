@@ -18,6 +18,7 @@ from gateway.contract.decisions import (
     REASON_EXPECTED,
     REASON_FIELD,
     STAND_IN,
+    STAND_IN_KEY_BYTES,
     Decision,
     Outcome,
     decision_id_prefix,
@@ -176,16 +177,18 @@ class BatchDecision:
             self._state,
             self._now,
         )
-        self._outputs.append(self._topics.decisions, record.key, encode_decision(decision), self._now)
-        value, headers = record.value, [*record.headers]
+        key, value, headers = record.key, record.value, [*record.headers]
         if self._batch.unwritable:
             value = stand_in(record.value, self._topics.requests, self._partition, record.offset)
             headers = [(STAND_IN, b"1")]
+            if key is not None and len(key) > STAND_IN_KEY_BYTES:
+                key = None
+        self._outputs.append(self._topics.decisions, key, encode_decision(decision), self._now)
         headers += [
             (DECISION_ID, identity.encode()),
             self._decided_at,
             (REASON_FIELD, error.field.encode()),
             (REASON_EXPECTED, error.expected.encode()),
         ]
-        self._outputs.append(self._topics.dead, record.key, value, self._now, headers)
+        self._outputs.append(self._topics.dead, key, value, self._now, headers)
         self._tally["", Outcome.INVALID, ""] += 1

@@ -1,0 +1,97 @@
+"""Decisions: their ids, their shape on the wire, and the stand-in for what cannot be written."""
+
+import hashlib
+
+import msgspec
+import pytest
+
+from gateway.contract.decisions import (
+    STAND_IN_HEAD_BYTES,
+    Decision,
+    Outcome,
+    decision_id_prefix,
+    encode_decision,
+    encode_state,
+    hold_reasons,
+    invalid_reason,
+    offset_of,
+    stand_in,
+)
+from gateway.contract.requests import InvalidRequestError
+from gateway.dnd.decide import Reason
+from gateway.dnd.model import Cause, Kind, Scope
+
+OF_THE_CONTRACT = (
+    b'{"decision_id":"outbound.requests-3-4711","request_id":"r-1","location_id":"loc1","contact_id":"c1",'
+    b'"channel":"SMS","outcome":"dropped","reasons":[{"subject":"address","channel":"SMS","cause":"keyword_opt_out",'
+    b'"kind":"permanent","since":1763899999000,"event_id":"SM123"}],"state":{"events":[[0,91],[1,17]]},'
+    b'"decided_at":1763900000123}'
+)
+
+
+def decision(**changes: object) -> Decision:
+    reason = Reason("address", Scope.SMS, Cause.KEYWORD_OPT_OUT, Kind.PERMANENT, 1763899999000, "SM123")
+    found = Decision(
+        decision_id_prefix("outbound.requests", 3) + "4711",
+        "r-1",
+        "loc1",
+        "c1",
+        "SMS",
+        Outcome.DROPPED,
+        hold_reasons([reason]),
+        encode_state([91, 17]),
+        1763900000123,
+    )
+    return msgspec.structs.replace(found, **changes)
+
+
+def test_a_decision_is_written_as_in_the_contract() -> None:
+    assert encode_decision(decision()) == OF_THE_CONTRACT
+
+
+def test_the_addresses_taken_out_are_listed_only_where_there_are_any() -> None:
+    written = msgspec.json.decode(encode_decision(decision(removed=["a@example.com"])))
+    assert written["removed"] == ["a@example.com"]
+    assert "removed" not in msgspec.json.decode(OF_THE_CONTRACT)
+
+
+def test_what_could_not_be_read_is_null_and_the_field_is_named() -> None:
+    error = InvalidRequestError("to[1]", "a phone number")
+    refused = decision(request_id=None, channel=None, outcome=Outcome.INVALID, reasons=[invalid_reason(error)])
+    written = msgspec.json.decode(encode_decision(refused))
+    assert (written["request_id"], written["channel"], written["contact_id"]) == (None, None, "c1")
+    assert written["reasons"] == [{"field": "to[1]", "expected": "a phone number"}]
+
+
+def test_the_outcomes_are_those_of_the_contract_in_their_order() -> None:
+    assert list(Outcome) == ["invalid", "expired", "dropped", "unavailable", "forwarded"]
+
+
+@pytest.mark.parametrize("topic", ["outbound.requests", "eu-1.outbound.requests", "a-1-2"])
+def test_the_offset_is_read_back_from_the_id_whatever_the_topic_is_called(topic: str) -> None:
+    written = encode_decision(decision(decision_id=f"{decision_id_prefix(topic, 12)}987654321"))
+    assert offset_of(written) == 987654321
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"{}", b"[]", b'{"decision_id":7}', b'{"decision_id":"x"}', b'{"decision_id":""}']
+)
+def test_what_is_no_decision_of_ours_gives_no_offset(value: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any message: the operator sees the record
+        offset_of(value)
+
+
+def test_a_stand_in_says_where_the_original_is_and_how_to_recognise_it() -> None:
+    original = "Ж".encode() * STAND_IN_HEAD_BYTES
+    written = msgspec.json.decode(stand_in(original, "outbound.requests", 3, 4711))
+    assert written == {
+        "head": "Ж" * (STAND_IN_HEAD_BYTES // 2),
+        "length": len(original),
+        "sha256": hashlib.sha256(original).hexdigest(),
+        "source": ["outbound.requests", 3, 4711],
+    }
+
+
+@pytest.mark.parametrize("original", [None, b"", b"\xff" * 5_000, "€".encode() * 5_000])
+def test_a_stand_in_is_small_and_can_be_written_whatever_the_original_is(original: bytes | None) -> None:
+    assert len(stand_in(original, "outbound.requests", 3, 4711)) < 4 * STAND_IN_HEAD_BYTES
