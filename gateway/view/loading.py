@@ -92,7 +92,7 @@ def _open(directory: Path, load: Callable[[Rdict], Loaded]) -> Loaded:
 
 def _load_ours(directory: Path, table: Rdict, identity: Identity) -> Loaded:
     """What `open` needs of a table, or a new table's. Raises `Unusable`, `ViewMismatch`."""
-    if next(iter(table.keys()), None) is None:
+    if table.latest_sequence_number() == 0:  # nothing was ever written; a scan would also find nothing behind damage
         return _create(table, identity)
     stored = _stored_identity(table)
     _require_same_log(directory, stored, identity)

@@ -139,6 +139,21 @@ def test_a_deleted_directory_is_rebuilt_from_the_beginning(crashed: Path, log: L
     assert_recovers(tmp_path / "view", log)
 
 
+def test_damage_in_the_first_block_is_not_taken_for_an_empty_view(crashed: Path, log: Log, tmp_path: Path) -> None:
+    view_directory = tmp_path / "view"
+    shutil.copytree(crashed, view_directory)
+    open_view(view_directory, PARTITIONS).close()
+    for table in view_directory.glob("*.sst"):
+        content = bytearray(table.read_bytes())
+        content[20] ^= 0xFF
+        table.write_bytes(content)
+    view = open_view(view_directory, PARTITIONS)
+    assert view.positions() == [0] * PARTITIONS
+    view.close()
+    assert list(tmp_path.glob("view.damaged-*"))
+    assert_recovers(view_directory, log)
+
+
 def flip_in_data(directory: Path) -> Path:
     """Damage a data block of the largest table, where RocksDB does not look when it opens."""
     table = max(directory.glob("*.sst"), key=lambda path: path.stat().st_size)
