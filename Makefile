@@ -11,10 +11,10 @@ ARGS ?=
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
-$(READY): pyproject.toml requirements.lock
+$(READY): pyproject.toml requirements-dev.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
@@ -36,10 +36,13 @@ soak: $(READY) ## the fault tests at full length; ARGS is passed to pytest
 bench: $(READY) ## the benchmark: ratios in one run, table and JSON
 	$(BIN)/python -m tests.bench $(ARGS)
 
-lock: ## renew requirements.lock, for every platform, with hashes
+COMPILE := -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" pyproject.toml
+
+lock: ## renew the locks, for every platform, with hashes
 	$(PYTHON) -m pip install --quiet uv
-	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev \
-		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	$(PYTHON) $(COMPILE) --output-file requirements.lock
+	$(PYTHON) $(COMPILE) --constraint requirements.lock --extra dev --output-file requirements-dev.lock
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from gateway.contract.decisions import offset_of
 from gateway.contract.topics import Topics
 from gateway.guard.deciding import BatchDecision, Lookup, Tally
 from gateway.guard.reading import DefaultRegion, read_batch
-from gateway.streams.barrier import Barrier
 from gateway.streams.clients import Clients
 from gateway.streams.outputs import Outputs
 from gateway.streams.tail import last_record
 from gateway.streams.worker import Batch
+
+
+class FreshnessBarrier(Protocol):
+    """What vouches for the view."""
+
+    async def passed(self) -> None:
+        """Return once the view has everything acknowledged before the call, else raise NotFreshError."""
 
 
 def now_ms() -> int:
@@ -29,7 +36,7 @@ class Guard:
         clients: Clients,
         topics: Topics,
         view: Lookup,
-        barrier: Barrier,
+        barrier: FreshnessBarrier,
         default_region: DefaultRegion,
         observe: Callable[[Tally], None],
     ) -> None:
