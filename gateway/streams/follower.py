@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 POLL_MS = 250
 """Longest wait of one poll; a poll ends at once when records are there."""
 
-BATCH_RECORDS = 5_000
-"""Most records applied in one go: the event loop is blocked for as long as that takes, some 20 ms."""
+BATCH_RECORDS = 1_000
+"""Most records applied in one go: the event loop is blocked for as long as that takes, 20 to 30 ms."""
 
 SETUP_DEADLINE_S = 15.0
 """For opening a session against a slow cluster."""
