@@ -60,7 +60,7 @@ def key_by_library(text: str) -> str | None:
 def _parsed(text: str) -> str | None:
     try:
         address = validate_email(text, check_deliverability=False)
-    except (EmailNotValidError, UnicodeError):
+    except (EmailNotValidError, UnicodeError):  # idna's are UnicodeErrors; none that slips through may stop a reader
         return None
     return f"{casefolded(address.local_part)}@{address.ascii_domain}"
 

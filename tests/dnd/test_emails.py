@@ -98,6 +98,16 @@ def test_spellings_of_one_mailbox_share_one_key(spellings: list[str], key: str) 
     assert {email_key(spelling) for spelling in spellings} == {key}
 
 
+def test_an_error_of_idna_that_slips_through_the_library_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumbling(address: str, *, check_deliverability: bool) -> object:
+        raise UnicodeError(address)
+
+    monkeypatch.setattr(emails, "validate_email", stumbling)
+    with pytest.raises(BadAddress):
+        email_key("Slips.Through@example.com")
+    emails._by_library_cached.cache_clear()
+
+
 def test_tags_and_dots_are_kept() -> None:
     assert len({email_key(f"{local}@gmail.com") for local in ("alice", "alice+news", "al.ice")}) == 3
 
