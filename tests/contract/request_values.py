@@ -16,7 +16,7 @@ LONG = 100_000
 """Levels, digits or characters: far more than any reader's own limit."""
 
 
-def value(tail: bytes = b"", **fields: object) -> bytes:
+def value(tail: bytes = b"", /, **fields: object) -> bytes:
     """A good request with other fields, and more JSON text before its closing brace."""
     return json.dumps(GOOD | fields).encode()[:-1] + tail + b"}"
 

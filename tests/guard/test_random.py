@@ -19,7 +19,7 @@ HOLDS = {
     mailbox("b@example.com"): held(Scope.ALL),
 }
 
-ADDRESSES = st.sampled_from(
+ADDRESSES: st.SearchStrategy[object] = st.sampled_from(
     ["+14155552671", "+14155552672", "a@example.com", "B@example.com", "", "x", "\x00", "Ж", 7, None, [], {}]
 )
 
