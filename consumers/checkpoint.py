@@ -49,7 +49,8 @@ class CheckpointRole:
         self._member = group_member(
             services.clients, worker_settings, settings.instance_id, services.topics.dnd_events, transform
         )
-        await self._member.run(stop)
+        if await self._fresh.loaded(stop):
+            await self._member.run(stop)
 
     def problems(self) -> list[str]:
         membership = ["joining: not started yet"] if self._member is None else self._member.problems()

@@ -103,6 +103,22 @@ class FreshState:
     def barrier(self) -> Barrier:
         return self._required().barrier
 
+    async def loaded(self, stop: asyncio.Event) -> bool:
+        """Wait until a barrier has passed for the first time; False when `stop` is set before.
+
+        A role joins its group after that: while a large view is built, others can serve the partitions.
+        """
+        waits = [
+            asyncio.create_task(self._required().loaded.wait(), name="view loaded"),
+            asyncio.create_task(stop.wait(), name="stop signal"),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return not stop.is_set()
+
     async def wait_applied(self, partition: int, end: int) -> None:
         """Return once the view has applied everything below `end`; NotFreshError when that takes too long."""
         try:
@@ -135,6 +151,7 @@ class _Opened:
             settings.guard.barrier_deadline_ms / 1000,
             self._round_ended,
         )
+        self.loaded = asyncio.Event()
         self._metrics = metrics
         self._held_since: float | None = time.monotonic()
         self._counted_to = time.monotonic()
@@ -165,6 +182,7 @@ class _Opened:
             self._counted_to = now
         if end is RoundEnd.PASSED:
             self._held_since = None
+            self.loaded.set()
             self._metrics.observe(BARRIER_SECONDS, seconds)
             return
         if self._held_since is None:

@@ -14,6 +14,7 @@ from gateway.app import DiedError, RefusedError
 from gateway.localkafka import LocalKafkaError
 from gateway.roles import UnknownRoleError
 from gateway.settings import SettingsError
+from gateway.streams.group import MembershipError
 from gateway.streams.topics import KafkaUnreachableError
 from gateway.view.errors import ViewError
 from gateway.web.server import AddressInUseError
@@ -38,6 +39,7 @@ CODES: tuple[tuple[type[Exception], int], ...] = (
     (ViewError, REFUSED),
     (AddressInUseError, REFUSED),
     (DiedError, REFUSED),
+    (MembershipError, REFUSED),
 )
 """Expected errors; the first that fits counts."""
 

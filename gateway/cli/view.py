@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from gateway.app import RefusedError
+from gateway.cli.failing import REFUSED, Failure
 from gateway.cli.options import as_json, print_json, with_settings
 from gateway.contract.topics import Topics
 from gateway.fresh import view_directory
@@ -17,6 +20,7 @@ from gateway.streams.topics import Severity
 from gateway.streams.topics import check as check_topics
 from gateway.streams.writing import event_record, writer
 from gateway.view import operator
+from gateway.view.errors import ViewLocked
 from gateway.view.table import View
 
 
@@ -38,7 +42,8 @@ def republish(settings: Settings, as_json: bool) -> None:
     Example:
       sendguard view republish && sendguard view discard
     """
-    opened = View.open_existing(view_directory(settings))
+    with stopped_service():
+        opened = View.open_existing(view_directory(settings))
     try:
         subjects, events = asyncio.run(_republish(settings, opened))
     finally:
@@ -61,11 +66,21 @@ def discard(settings: Settings, as_json: bool) -> None:
     Example:
       sendguard view discard
     """
-    aside = operator.discard(view_directory(settings))
+    with stopped_service():
+        aside = operator.discard(view_directory(settings))
     if as_json:
         print_json({"moved_to": None if aside is None else str(aside)})
     else:
         click.echo("there is no view" if aside is None else f"moved to {aside}")
+
+
+@contextmanager
+def stopped_service() -> Iterator[None]:
+    """A view that is open elsewhere is refused, in the operator's words."""
+    try:
+        yield
+    except ViewLocked as error:
+        raise Failure(f"stop the service first: {error}", REFUSED) from error
 
 
 async def _republish(settings: Settings, opened: View) -> tuple[int, int]:

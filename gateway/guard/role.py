@@ -45,7 +45,8 @@ class GuardRole:
             services.clients, worker_settings, settings.instance_id, services.topics.requests, guard
         )
         self._watch()
-        await self._member.run(stop)
+        if await self._fresh.loaded(stop):
+            await self._member.run(stop)
 
     def problems(self) -> list[str]:
         membership = ["joining: not started yet"] if self._member is None else self._member.problems()

@@ -8,11 +8,13 @@ owner fences whatever it left behind.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
 
 from gateway.streams.clients import Clients
 from gateway.streams.closing import close
@@ -26,6 +28,16 @@ POLL_MS = 200
 DRAIN_S = 4.0
 """What a revoked worker gets to finish its batch; below every rebalance time-out in use."""
 
+
+JOINS_LIMIT = 3
+RIVALRY_S = 60.0
+"""A static member keeps its member id for as long as it lives; to need a fourth one within a minute is a fault."""
+
+
+class MembershipError(Exception):
+    """The group does not have us any more; the process must end."""
+
+
 StartWorker = Callable[[TopicPartition, AIOKafkaConsumer], PartitionWorker]
 
 
@@ -37,24 +49,61 @@ class GroupMember(ConsumerRebalanceListener):
         self._topic = topic
         self._start_worker = start_worker
         self.workers: dict[TopicPartition, PartitionWorker] = {}
+        self._member_id = ""
+        self._joins: list[float] = []
         self.joined = False
         """Whether a first assignment (maybe of no partition) has come."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set. Any fatal error of the group, such as a second member with our instance id (K19),
-        or a worker that ended by itself, comes out here."""
+        """Serve until `stop` is set. MembershipError: any fatal error of the group, such as a second member with our
+        instance id (K19). A worker that ended by itself comes out here too."""
         self._member.subscribe([self._topic], listener=self)
         try:
-            await self._member.start()
+            with self._fatal():
+                await self._member.start()
             while not stop.is_set():
-                await self._member.getmany(timeout_ms=POLL_MS)
+                with self._fatal():
+                    await self._member.getmany(timeout_ms=POLL_MS)
+                self._check_rivals()
                 for worker in self.workers.values():
                     if worker.task.done():
                         worker.task.result()
                         raise RuntimeError(f"{worker.task.get_name()} ended by itself")
         finally:
             await self._stop(list(self.workers))
+            if stop.is_set():
+                self._leave_when_closed()
             await close(self._member)
+
+    def _check_rivals(self) -> None:
+        """Of two live members with one instance id each takes the membership from the other at its next heartbeat."""
+        coordinator, now = self._member._coordinator, asyncio.get_running_loop().time()
+        member_id: str = "" if coordinator is None else coordinator.member_id
+        if not member_id or member_id == self._member_id:
+            return
+        self._member_id = member_id
+        self._joins = [joined for joined in self._joins if now - joined < RIVALRY_S] + [now]
+        if len(self._joins) > JOINS_LIMIT:
+            raise MembershipError(
+                f"our membership in the group of {self._topic} was lost {JOINS_LIMIT} times within {RIVALRY_S:g} s: "
+                f"another process has the same instance_id, or this one cannot keep its session"
+            )
+
+    def _leave_when_closed(self) -> None:
+        """A static member stays in its group for a session time-out, so that a crash moves no partitions. When we end
+        on purpose they must not wait for us, and aiokafka leaves only for a member without an instance id."""
+        if (coordinator := self._member._coordinator) is not None:
+            coordinator._group_instance_id = None
+
+    @contextlib.contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """What the client does not get over by itself."""
+        try:
+            yield
+        except KafkaError as error:
+            raise MembershipError(
+                f"no member of the group of {self._topic} any more: {error!r}; has another process our instance_id?"
+            ) from error
 
     def problems(self) -> list[str]:
         """Why not every partition of ours is served; empty = it is. Held up is left out: the barrier says why."""
