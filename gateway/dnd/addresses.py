@@ -38,6 +38,11 @@ _LONGEST_ID = 256
 
 _RAW = "raw:"
 
+# Bound once: the lookup of an enum's member takes as long as reading a whole number.
+_PHONE, _EMAIL = SubjectKind.PHONE, SubjectKind.EMAIL
+_PSID, _GMB, _WA_USER = SubjectKind.PSID, SubjectKind.GMB, SubjectKind.WA_USER
+_CONTACT = SubjectKind.CONTACT
+
 _WHATSAPP_SCHEME = "whatsapp:"
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -54,7 +59,7 @@ def recipient_key(channel: Channel, to: str, default_region: str | None) -> tupl
 def canonical(subject: Subject) -> Subject:
     """The subject under the key its holds are kept and looked up by. Never raises."""
     location_id, kind, text = subject
-    if kind is SubjectKind.CONTACT:
+    if kind is _CONTACT:
         return subject
     try:
         key_kind, key = _WRITTEN_KEYS[kind](text)
@@ -64,31 +69,31 @@ def canonical(subject: Subject) -> Subject:
 
 
 def _phone(to: str, default_region: str | None) -> tuple[SubjectKind, str]:
-    return SubjectKind.PHONE, phone_key(to, default_region)
+    return _PHONE, phone_key(to, default_region)
 
 
 def _email(to: str, _: str | None = None) -> tuple[SubjectKind, str]:
-    return SubjectKind.EMAIL, email_key(to)
+    return _EMAIL, email_key(to)
 
 
 def _whatsapp(to: str, default_region: str | None) -> tuple[SubjectKind, str]:
     """`+14155552671`, `whatsapp:+14155552671`, a `wa_id`, a national number, or the id of a user without a number."""
     if to.startswith("+"):
-        return SubjectKind.PHONE, phone_key(to, default_region)
+        return _PHONE, phone_key(to, default_region)
     text, is_whatsapp = _without_scheme(to)
     if _WHATSAPP_USER.fullmatch(text):
-        return SubjectKind.WA_USER, text
+        return _WA_USER, text
     if is_whatsapp and _DIGITS.fullmatch(text):
-        return SubjectKind.PHONE, whatsapp_id_key(text)  # the scheme is never put before a national number
-    return SubjectKind.PHONE, whatsapp_key(text, default_region)
+        return _PHONE, whatsapp_id_key(text)  # the scheme is never put before a national number
+    return _PHONE, whatsapp_key(text, default_region)
 
 
 def _psid(to: str, _: str | None = None) -> tuple[SubjectKind, str]:
-    return SubjectKind.PSID, _opaque_key(to)
+    return _PSID, _opaque_key(to)
 
 
 def _gmb(to: str, _: str | None = None) -> tuple[SubjectKind, str]:
-    return SubjectKind.GMB, _opaque_key(to)
+    return _GMB, _opaque_key(to)
 
 
 _RECIPIENT_KEYS: Mapping[Channel, Callable[[str, str | None], tuple[SubjectKind, str]]] = {
@@ -104,14 +109,14 @@ _RECIPIENT_KEYS: Mapping[Channel, Callable[[str, str | None], tuple[SubjectKind,
 def _written_phone(text: str) -> tuple[SubjectKind, str]:
     """A hold names no region, so bare digits are taken for a `wa_id`, but only where somebody can have that number."""
     if text.startswith("+"):
-        return SubjectKind.PHONE, phone_key(text)
+        return _PHONE, phone_key(text)
     spelled, _ = _without_scheme(text)
     if not _DIGITS.fullmatch(spelled):
-        return SubjectKind.PHONE, phone_key(spelled)
+        return _PHONE, phone_key(spelled)
     key = whatsapp_id_key(spelled)
     if not is_valid(key):
         raise BadAddress("a phone number with its country code")
-    return SubjectKind.PHONE, key
+    return _PHONE, key
 
 
 def _written_whatsapp_user(text: str) -> tuple[SubjectKind, str]:
@@ -119,10 +124,10 @@ def _written_whatsapp_user(text: str) -> tuple[SubjectKind, str]:
     spelled, _ = _without_scheme(text)
     try:
         if _DIGITS.fullmatch(spelled.removeprefix("+")):
-            return SubjectKind.PHONE, whatsapp_id_key(spelled.removeprefix("+"))
+            return _PHONE, whatsapp_id_key(spelled.removeprefix("+"))
     except BadAddress:
         pass
-    return SubjectKind.WA_USER, _opaque_key(spelled)
+    return _WA_USER, _opaque_key(spelled)
 
 
 _WRITTEN_KEYS: Mapping[SubjectKind, Callable[[str], tuple[SubjectKind, str]]] = {

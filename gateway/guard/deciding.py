@@ -59,6 +59,11 @@ Tally = Counter[tuple[str, str, str]]
 """How many requests, by channel, outcome and first cause ("" when there is none)."""
 
 
+_EMAIL = Channel.EMAIL
+_FORWARDED, _DROPPED, _EXPIRED, _INVALID = Outcome.FORWARDED, Outcome.DROPPED, Outcome.EXPIRED, Outcome.INVALID
+"""Bound once: the lookup of an enum's member costs as much as a decision's id."""
+
+
 class BatchDecision:
     """Decides one batch: holds what is the same for all its records. `now` is the time of the decisions (ms)."""
 
@@ -74,7 +79,7 @@ class BatchDecision:
         self._held = view.lookup(batch.keys)
         self._state = encode_state(view.positions())
         self._decided_at = (DECIDED_AT, str(now).encode())
-        self._tally: Tally = Counter()
+        self._counted: list[tuple[str, str, str]] = []
 
     def decide(self) -> Tally:
         """Append one decision per record, and what goes out with it.
@@ -82,45 +87,46 @@ class BatchDecision:
         The straight line is a request to one recipient with nothing held.
         """
         batch, now, held = self._batch, self._now, iter(self._held)
+        several = batch.several
         for index, (record, request, channel) in enumerate(
             zip(batch.records, batch.requests, batch.channels, strict=True)
         ):
             if request is None or channel is None:
                 self._refuse(record, batch.refused[index])
-            elif index in batch.several:
-                self._decide_several(record, request, batch.several[index], held)
+            elif several and index in several:
+                self._decide_several(record, request, several[index], held)
             else:
                 contact, address = next(held), next(held)
                 if request.not_after is not None and request.not_after < now:
-                    self._decided(record, request, channel, Outcome.EXPIRED)
+                    self._decided(record, request, channel, _EXPIRED)
                 elif contact is None and address is None:
                     self._forward(record, request, channel)
                 elif found := reasons(channel, "contact", contact) + reasons(channel, "address", address):
-                    self._decided(record, request, channel, Outcome.DROPPED, found)
+                    self._decided(record, request, channel, _DROPPED, found)
                 else:
                     self._forward(record, request, channel)
-        return self._tally
+        return Counter(self._counted)
 
     def _decide_several(
         self, record: RequestRecord, request: Request, recipients: list[Recipient], held: Iterator[Record | None]
     ) -> None:
         """An email to several: a held recipient is taken out; a held contact, or nobody left in `to`, drops it."""
-        found = reasons(Channel.EMAIL, "contact", next(held))
+        found = reasons(_EMAIL, "contact", next(held))
         contact_held = bool(found)
         kept: list[Recipient] = []
         removed: list[str] = []
         for recipient in recipients:
-            if on_address := reasons(Channel.EMAIL, "address", next(held)):
+            if on_address := reasons(_EMAIL, "address", next(held)):
                 removed.append(recipient.spelt)
                 found += [reason for reason in on_address if reason not in found]
             else:
                 kept.append(recipient)
         if request.not_after is not None and request.not_after < self._now:
-            self._decided(record, request, Channel.EMAIL, Outcome.EXPIRED)
+            self._decided(record, request, _EMAIL, _EXPIRED)
         elif contact_held or not any(recipient.field == "to" for recipient in kept):
-            self._decided(record, request, Channel.EMAIL, Outcome.DROPPED, found)
+            self._decided(record, request, _EMAIL, _DROPPED, found)
         else:
-            self._forward(record, request, Channel.EMAIL, kept, removed)
+            self._forward(record, request, _EMAIL, kept, removed)
 
     def _forward(
         self,
@@ -130,7 +136,7 @@ class BatchDecision:
         kept: Sequence[Recipient] = (),
         removed: Sequence[str] = (),
     ) -> None:
-        identity = self._decided(record, request, channel, Outcome.FORWARDED, removed=removed)
+        identity = self._decided(record, request, channel, _FORWARDED, (), removed)
         value = without(record.value or b"", kept) if removed else record.value
         headers = [*record.headers, (DECISION_ID, identity.encode()), self._decided_at]
         self._outputs.append(self._topics.output(channel), record.key, value, self._now, headers)
@@ -159,7 +165,7 @@ class BatchDecision:
             removed or msgspec.UNSET,
         )
         self._outputs.append(self._topics.decisions, record.key, encode_decision(decision), self._now)
-        self._tally[channel, outcome, found[0].cause if found else ""] += 1
+        self._counted.append((channel, outcome, found[0].cause if found else ""))
         return identity
 
     def _refuse(self, record: RequestRecord, error: InvalidRequestError) -> None:
@@ -172,7 +178,7 @@ class BatchDecision:
             location_id,
             contact_id,
             channel,
-            Outcome.INVALID,
+            _INVALID,
             [invalid_reason(error)],
             self._state,
             self._now,
@@ -191,4 +197,4 @@ class BatchDecision:
             (REASON_EXPECTED, error.expected.encode()),
         ]
         self._outputs.append(self._topics.dead, key, value, self._now, headers)
-        self._tally["", Outcome.INVALID, ""] += 1
+        self._counted.append(("", _INVALID, ""))

@@ -20,6 +20,10 @@ DefaultRegion = Callable[[str], str | None]
 """The region of a location's phone numbers without a country code, None when it has none."""
 
 
+_EMAIL, _CONTACT = Channel.EMAIL, SubjectKind.CONTACT
+"""Bound once: the lookup of an enum's member costs as much as a subject's whole key."""
+
+
 class RequestRecord(Protocol):
     """A record of `outbound.requests`."""
 
@@ -34,7 +38,8 @@ class Readable:
     """A batch after `read_batch`. `refused`, `several` and `requests` are by index into `records`.
 
     `requests` and `channels` have one entry per record, None where it is refused. `keys` are the subjects to look up,
-    in the order of the requests: the contact, then its one address or the addresses of `several`.
+    in the order of the requests: the contact, then its one address or the addresses of `several`. `dated` is how many
+    requests have a `not_after`.
     """
 
     records: Sequence[RequestRecord]
@@ -42,6 +47,7 @@ class Readable:
     requests: list[Request | None] = field(default_factory=list)
     channels: list[Channel | None] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
+    dated: int = 0
     several: dict[int, list[Recipient]] = field(default_factory=dict)
     refused: dict[int, InvalidRequestError] = field(default_factory=dict)
 
@@ -54,11 +60,10 @@ def read_batch(
         error = InvalidRequestError("value", "a record that the topics take")
         return _read(records, default_region, dict.fromkeys(range(len(records)), error), unwritable=True)
     batch = _read(records, default_region, {})
-    values = [
-        None if request is None else record.value for record, request in zip(records, batch.requests, strict=True)
-    ]
-    dated = sum(request is not None and request.not_after is not None for request in batch.requests)
-    faults = hidden_faults(values, dated)
+    values = [record.value for record in records]
+    for index in batch.refused:
+        values[index] = None
+    faults = hidden_faults(values, batch.dated)
     return _read(records, default_region, faults) if faults else batch
 
 
@@ -73,18 +78,20 @@ def _read(
     requests, channels, keys = batch.requests, batch.channels, batch.keys
     for index, record in enumerate(records):
         try:
-            if index in faults:
+            if faults and index in faults:
                 raise faults[index]
             request = read_request(record.value)
             channel = channel_of(request)
             to = request.to
-            if type(to) is str and (channel is not Channel.EMAIL or not has_several(request)):
+            if type(to) is str and (channel is not _EMAIL or not has_several(request)):
                 location_id = request.location_id
                 kind, address = recipient_key(channel, to, default_region(location_id))
-                keys.append(subject_key((location_id, SubjectKind.CONTACT, request.contact_id)))
+                keys.append(subject_key((location_id, _CONTACT, request.contact_id)))
                 keys.append(subject_key((location_id, kind, address)))
             else:
                 _read_several(batch, index, request, channel)
+            if request.not_after is not None:
+                batch.dated += 1
             requests.append(request)
             channels.append(channel)
         except (InvalidRequestError, BadAddress) as error:
@@ -97,9 +104,9 @@ def _read(
 
 
 def _read_several(batch: Readable, index: int, request: Request, channel: Channel) -> None:
-    if channel is not Channel.EMAIL:
+    if channel is not _EMAIL:
         raise InvalidRequestError("to", "a string; only Email takes a list")
     recipients = email_recipients(request)
     batch.several[index] = recipients
-    batch.keys.append(subject_key((request.location_id, SubjectKind.CONTACT, request.contact_id)))
+    batch.keys.append(subject_key((request.location_id, _CONTACT, request.contact_id)))
     batch.keys.extend(recipient.key for recipient in recipients)
