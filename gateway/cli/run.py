@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 
 import click
@@ -12,6 +13,16 @@ from gateway.cli.logs import log_to_stderr
 from gateway.cli.options import with_settings
 from gateway.roles import role_names
 from gateway.settings import Settings
+
+GARBAGE_THRESHOLDS = (50_000, 20, 100)
+"""A batch makes thousands of objects that all die with it, without cycles: looking through them every 700 allocations,
+as Python does by default, takes some 15 % of the guard's time and finds nothing."""
+
+
+def collect_garbage_seldom() -> None:
+    """For the whole process, once its modules are loaded: they are not looked at again."""
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @click.command()
@@ -35,6 +46,7 @@ def run(settings: Settings, roles: tuple[str, ...]) -> None:
     """
     log_to_stderr(settings.log_level)
     service = Service(settings, roles)
+    collect_garbage_seldom()
     asyncio.run(_until_signal(service))
 
 

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.cli.run import collect_garbage_seldom
 from gateway.contract.topics import Topics
 from gateway.settings import Settings
 from tests.bench.guards import GuardVariant
@@ -153,6 +154,7 @@ async def main(name: str, config: Config) -> Measured:
     """Load, wait for the word, run, measure."""
     variant, stop = build(name, config), asyncio.Event()
     await variant.load()
+    collect_garbage_seldom()  # as the service does; every variant has it
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.readline)
