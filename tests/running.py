@@ -13,11 +13,11 @@ from typing import Any
 
 import aiohttp
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported without being marked so
     AdminClient,
-    AlterConfigOpType,  # type: ignore[attr-defined]  # exported, but not marked so; the same below
-    ConfigEntry,  # type: ignore[attr-defined]
-    ConfigResource,  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
 )
 
 from gateway.app import Service
