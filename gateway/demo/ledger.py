@@ -70,7 +70,8 @@ class _Reason(msgspec.Struct):
     def __str__(self) -> str:
         if self.field:
             return f"{self.field}: expected {self.expected}"
-        return f"{self.cause} ({self.kind}) on the {self.subject}" + (", all channels" if self.channel == "ALL" else "")
+        kind = "" if self.kind == self.cause else f" ({self.kind})"
+        return f"{self.cause}{kind} on the {self.subject}" + (", all channels" if self.channel == "ALL" else "")
 
 
 class _Decision(msgspec.Struct):

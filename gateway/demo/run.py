@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
 from gateway.demo.next_steps import command_as_started, next_steps
-from gateway.demo.setup import DemoError, Options, Place, log_to, make_place, service_settings
+from gateway.demo.setup import DemoError, Options, Place, choose_port, log_to, make_place, service_settings
 from gateway.demo.show import Show
+from gateway.demo.summary import busy
 from gateway.localkafka import LocalKafka, LocalKafkaConfig
 from gateway.localkafka.artifacts import kafka_version
+from gateway.settings import Settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,38 +28,41 @@ def run_demo(options: Options, started_as: str, console: Console) -> bool:
     for number in STOP_SIGNALS:  # Ctrl-C may be ignored in what a shell starts in the background
         signal.signal(number, signal.default_int_handler)
     try:
+        port = choose_port(options.port)
         if options.keep is not None and options.keep.is_dir() and any(options.keep.iterdir()):
             raise DemoError(f"{options.keep} is not empty: --keep needs a new or an empty folder")
-        return _with_kafka(options, started_as, console)
+        with _kafka(options, console) as kafka:
+            # Inside the cluster's own folder, if that is a temporary one: it goes away even after a crash.
+            folder = kafka.data_dir / "demo" if options.keep is None else options.keep.resolve()
+            place = make_place(folder, kafka.bootstrap_servers)
+            with log_to(place):
+                return _show(options, place, service_settings(place, port), started_as, console)
     except KeyboardInterrupt:
         console.print("Stopped.")
         return True
 
 
-def _with_kafka(options: Options, started_as: str, console: Console) -> bool:
+@contextmanager
+def _kafka(options: Options, console: Console) -> Iterator[LocalKafka]:
     kafka = LocalKafka(LocalKafkaConfig(data_dir=None if options.keep is None else options.keep / "kafka"))
-    with console.status(f"Starting Apache Kafka {kafka_version()} ..."):
+    with busy(console, f"Starting Apache Kafka {kafka_version()} ..."):
         kafka.start()
     try:
         console.print(f"Apache Kafka {kafka_version()} on {kafka.bootstrap_servers}", highlight=False)
-        # Inside the cluster's own folder, if that is a temporary one: it goes away even after a crash.
-        folder = kafka.data_dir / "demo" if options.keep is None else options.keep.resolve()
-        place = make_place(folder, kafka.bootstrap_servers)
-        with log_to(place):
-            return _show(options, place, kafka.bootstrap_servers, started_as, console)
+        yield kafka
     finally:
-        with console.status("Stopping Kafka ..."):
+        with busy(console, "Stopping ..."):
             kafka.stop()
         if options.keep is not None:
             console.print(f"Kept in {options.keep}", highlight=False)
 
 
-def _show(options: Options, place: Place, servers: str, started_as: str, console: Console) -> bool:
-    show = Show(options, place, service_settings(place, options.port), console)
+def _show(options: Options, place: Place, settings: Settings, started_as: str, console: Console) -> bool:
+    show = Show(options, place, settings, console)
     try:
-        asyncio.run(show.run(_instructions(started_as, servers, place)))
+        asyncio.run(show.run(_instructions(started_as, settings.kafka.bootstrap_servers, place)))
     except Exception:
-        console.print(place.log_tail(), style="dim", markup=False, highlight=False)
+        console.print(place.log_tail(), style="dim", markup=False, highlight=False)  # the file may be gone soon
         raise
     return show.report is None or show.report.balances
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
+from rich.box import Box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -32,7 +32,16 @@ SHOWN_OUTCOMES = (Outcome.FORWARDED, Outcome.DROPPED, Outcome.EXPIRED, Outcome.I
 """Columns; `unavailable` needs an integration, which the demo has none of."""
 
 FIXED_LINES = 17
-"""Everything but the latest calls and refusals, in the narrow picture."""
+"""Everything but the latest calls and refusals in the narrow picture, and one line for the cursor."""
+
+ROOMY, GAPS = 30, 3
+"""Lines from which on there are empty ones between the parts, and how many."""
+
+SHOWN_LIMIT = 12
+"""Latest calls and refusals shown, however high the terminal is."""
+
+HEADED = Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")
+"""A line under the head and one over the totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +79,19 @@ class Screen:
         self._moment = moment
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        moment, height = self._moment, options.size.height
-        wide = options.max_width >= WIDE
-        room = max(2, (height - FIXED_LINES) if wide else (height - FIXED_LINES - 1) // 2)
-        channels, causes = _channels(moment.figures), _causes(moment.figures)
-        calls, refused = _calls(moment.calls, moment.provider_calls, room), _refused(moment.refused, room)
+        moment, wide, gaps = self._moment, options.max_width >= WIDE, options.size.height >= ROOMY
+        lines = options.size.height - FIXED_LINES - (GAPS if gaps else 0)
+        room = min(SHOWN_LIMIT, max(2, lines if wide else lines // 2))
         yield _head(moment)
-        yield ProgressBar(total=1.0, completed=moment.progress)
-        if wide:
-            yield _beside(channels, causes)
-            yield _numbers(moment)
-            yield _beside(calls, refused)
-        else:
-            yield channels
-            yield _cause_line(moment.figures)
-            yield _numbers(moment)
-            yield Group(calls, refused)
+        yield _bar(moment.progress)
+        yield from [""] * gaps
+        yield _beside(_channels(moment.figures), _causes(moment.figures))
+        yield from [""] * gaps
+        yield _numbers(moment)
+        yield from [""] * gaps
+        calls = _calls(moment.calls, moment.provider_calls, room)
+        refused = _refused(moment.refused, room)
+        yield _halves(calls, refused) if wide else Group(calls, refused)
 
 
 def _head(moment: Moment) -> RenderableType:
@@ -94,11 +100,17 @@ def _head(moment: Moment) -> RenderableType:
     return _one_line(text)
 
 
+def _bar(progress: float) -> RenderableType:
+    bar = Table.grid(expand=True)  # a bar alone ends without a line break
+    bar.add_row(ProgressBar(total=1.0, completed=progress))
+    return bar
+
+
 def _channels(figures: Figures) -> Table:
-    table = _table(show_footer=True, footer_style="bold")
-    table.add_column("channel", "all", min_width=10)
+    table = _table()
+    table.add_column("channel", "all", min_width=8)
     for outcome in SHOWN_OUTCOMES:
-        table.add_column(outcome, str(figures.total(outcome)), justify="right", style=STYLES[outcome], min_width=9)
+        table.add_column(outcome, str(figures.total(outcome)), justify="right", style=STYLES[outcome])
     for channel in (*Channel, None):
         counts = [figures.outcomes[channel, outcome] for outcome in SHOWN_OUTCOMES]
         table.add_row(channel or "unknown", *(str(count) if count else "·" for count in counts))
@@ -106,18 +118,20 @@ def _channels(figures: Figures) -> Table:
 
 
 def _causes(figures: Figures) -> Table:
+    """As many rows as there are channels; the rarest causes share the last one."""
+    rows = len(Channel) + 1
     table = _table()
-    table.add_column("dropped because of", min_width=22)
-    table.add_column("", justify="right", style="red")
-    for cause, count in figures.causes.most_common():
+    table.add_column("dropped for", "all", min_width=len("suppressed_complaint"))
+    table.add_column("", str(figures.total(Outcome.DROPPED)), justify="right", style=STYLES[Outcome.DROPPED])
+    causes = figures.causes.most_common()
+    if len(causes) > rows:
+        rare = causes[rows - 1 :]
+        causes = [*causes[: rows - 1], (f"{len(rare)} other causes", sum(count for _, count in rare))]
+    for cause, count in causes:
         table.add_row(cause, str(count))
+    for _ in range(rows - len(causes)):
+        table.add_row("", "")
     return table
-
-
-def _cause_line(figures: Figures) -> RenderableType:
-    """At most two lines, and always two."""
-    causes = " · ".join(f"{cause} {count}" for cause, count in figures.causes.most_common()) or "nothing yet"
-    return Text(f"dropped because of: {causes}", style="red")
 
 
 def _numbers(moment: Moment) -> RenderableType:
@@ -157,23 +171,16 @@ def _refused(refused: Sequence[Decided], room: int) -> Table:
     return _filled(table, room)
 
 
-def _table(show_footer: bool = False, footer_style: str = "") -> Table:
-    return Table(
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1),
-        show_footer=show_footer,
-        footer_style=footer_style,
-    )
+def _table() -> Table:
+    return Table(box=HEADED, show_edge=False, pad_edge=False, padding=(0, 1), show_footer=True, footer_style="bold")
 
 
 def _list(title: str) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
     table.title, table.title_justify, table.title_style = title, "left", "bold"
     table.add_column(width=8, no_wrap=True)
-    table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
-    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=5, no_wrap=True, overflow="ellipsis")
     return table
 
 
@@ -185,7 +192,13 @@ def _filled(table: Table, room: int) -> Table:
 
 
 def _beside(left: RenderableType, right: RenderableType) -> Table:
-    grid = Table.grid(expand=True, padding=(0, 2))
+    grid = Table.grid(padding=(0, 3))
+    grid.add_row(left, right)
+    return grid
+
+
+def _halves(left: RenderableType, right: RenderableType) -> Table:
+    grid = Table.grid(expand=True, padding=(0, 3))
     grid.add_column(ratio=1)
     grid.add_column(ratio=1)
     grid.add_row(left, right)

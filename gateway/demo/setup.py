@@ -84,13 +84,13 @@ def make_place(folder: Path, bootstrap_servers: str) -> Place:
     return place
 
 
-def service_settings(place: Place, port: int | None) -> Settings:
+def service_settings(place: Place, port: int) -> Settings:
     """For the service of the demo; whatever SENDGUARD_* variables the caller has are for something else."""
     return load(
         {
             "SENDGUARD_DATA_DIR": str(place.folder / "data"),
             "SENDGUARD_HTTP_HOST": HTTP_HOST,
-            "SENDGUARD_HTTP_PORT": str(_free_port() if port is None else port),
+            "SENDGUARD_HTTP_PORT": str(port),
             "SENDGUARD_INSTANCE_ID": "demo",
         },
         place.config,
@@ -113,12 +113,15 @@ def log_to(place: Place) -> Iterator[None]:
         handler.close()
 
 
-def _free_port() -> int:
-    """The usual port, or 0 = any."""
+def choose_port(wanted: int | None) -> int:
+    """The one that is wanted (DemoError when it is in use), else the usual one if it is free, else 0 = any."""
+    port = USUAL_PORT if wanted is None else wanted
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
-            probe.bind((HTTP_HOST, USUAL_PORT))
-        except OSError:
-            return 0
-    return USUAL_PORT
+            probe.bind((HTTP_HOST, port))
+        except OSError as error:
+            if wanted is None:
+                return 0
+            raise DemoError(f"port {port} is in use ({error.strerror}): choose another --port") from error
+    return port

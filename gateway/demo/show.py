@@ -29,7 +29,7 @@ from gateway.demo.reading import read_history
 from gateway.demo.sandbox import SandboxProvider
 from gateway.demo.screen import STYLES, Moment, Screen, line
 from gateway.demo.setup import HTTP_HOST, DemoError, Options, Place
-from gateway.demo.summary import summary
+from gateway.demo.summary import busy, summary
 from gateway.settings import Settings
 from gateway.streams.clients import Clients
 from gateway.streams.topics import apply
@@ -66,7 +66,7 @@ class Show:
         self._calls = CallLog(place.calls)
         self._provider = SandboxProvider(self._clients, self._topics, self._calls)
         self._ledger = Ledger(self._clients, self._topics)
-        self._begun = time.monotonic()
+        self._begun: float | None = None
         self.report: Report | None = None
 
     async def run(self, after: Iterable[str]) -> None:
@@ -101,10 +101,9 @@ class Show:
         player = Player(self._clients, self._topics, make_campaign(self._options.seed), self._options.duration_s)
         try:
             await player.set_up()  # 3
-            await self._watched(player)  # 4
+            self.report = await self._watched(player)  # 4, 5
         finally:
             await player.close()
-        self.report = await self._settled()  # 5
         p50, p99 = honour_times(self._service.metrics, 0.5, 0.99)
         self._console.print()
         self._console.print(summary(self.report, p50, p99))
@@ -121,7 +120,7 @@ class Show:
             raise DemoError("\n".join([*report.failed.values(), *map(str, report.differences)]))
 
     async def _until_ready(self) -> None:
-        with self._console.status("Starting the service ..."):
+        with busy(self._console, "Starting the service ..."):
             try:
                 async with asyncio.timeout(READY_DEADLINE_S):
                     while self._service.problems():  # noqa: ASYNC110 - readiness is asked for, as /readyz does
@@ -131,9 +130,9 @@ class Show:
         health = f"http://{HTTP_HOST}:{self._service.port}"
         self._console.print(f"Service ready, {health}/readyz and /metrics, all roles in one process", highlight=False)
 
-    async def _watched(self, player: Player) -> None:
-        """Play the campaign and show how it goes."""
-        playing = asyncio.create_task(player.play(), name="campaign")
+    async def _watched(self, player: Player) -> Report:
+        """Play the campaign and audit it, and show how it goes."""
+        playing = asyncio.create_task(self._played(player), name="campaign")
         try:
             if self._console.is_terminal:
                 with Live(self._picture(player), console=self._console, auto_refresh=False) as live:
@@ -144,10 +143,15 @@ class Show:
                 while not playing.done():
                     await asyncio.wait([playing], timeout=LINE_S)
                     self._console.print(line(self._moment(player)), highlight=False, soft_wrap=True)
-            await playing
+            return await playing
         finally:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
+
+    async def _played(self, player: Player) -> Report:
+        self._begun = time.monotonic()
+        await player.play()
+        return await self._settled()
 
     def _picture(self, player: Player) -> Screen:
         return Screen(self._moment(player))
@@ -157,7 +161,7 @@ class Show:
         return Moment(
             title=f"Kafka {self._settings.kafka.bootstrap_servers}  http://{HTTP_HOST}:{self._service.port}",
             progress=player.progress,
-            elapsed_s=time.monotonic() - self._begun,
+            elapsed_s=0.0 if self._begun is None else time.monotonic() - self._begun,
             figures=self._ledger.figures,
             rate=self._ledger.rate(),
             honour_p50_s=p50,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,14 @@ FINDINGS_SHOWN = 10
 """Each names one request; more do not help a reader."""
 
 
+def busy(console: Console, what: str) -> AbstractContextManager[object]:
+    """Say what is going on: while it is, on a terminal, else as a line."""
+    if console.is_terminal:
+        return console.status(what)
+    console.print(what, highlight=False)
+    return nullcontext()
+
+
 def summary(report: Report, honour_p50_s: float | None, honour_p99_s: float | None) -> RenderableType:
     """Table and verdict."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title=TITLE, title_justify="left")
@@ -30,7 +39,7 @@ def summary(report: Report, honour_p50_s: float | None, honour_p99_s: float | No
         mark = Text("") if holds is None else Text(f"✓ {check}", "green") if holds else Text(f"✗ {check}", "bold red")
         table.add_row(what, str(count), mark)
     honour = f"{in_ms(honour_p50_s)} / {in_ms(honour_p99_s)}"
-    table.add_row("honour time p50 / p99", honour, Text("hold acknowledged → enforced", "dim"))
+    table.add_row("honour time p50 / p99", honour, Text("acknowledged → enforced", "dim"))
     return Group(table, Text(""), _verdict(report))
 
 
@@ -38,7 +47,7 @@ def _rows(report: Report) -> Iterator[tuple[Text, int, bool | None, str]]:
     """What, how many, and whether that is what it must be; None where there is nothing it must be."""
     outcomes = report.outcomes
     yield Text("requests in"), report.requests, None, ""
-    yield Text("decisions out"), report.decisions, _one_each(report), "= requests in, one for each"
+    yield Text("decisions out"), report.decisions, _one_each(report), "= requests, one each"
     for outcome in Outcome:
         if outcome in outcomes:
             yield Text(f"  {outcome}", STYLES[outcome]), outcomes[outcome], None, ""

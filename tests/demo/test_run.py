@@ -1,0 +1,139 @@
+"""`sendguard demo` from start to end, as a stranger runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gateway.demo.setup import HTTP_HOST
+from tests.demo.running import PATIENCE_S, demo
+
+LINES_LIMIT = 80
+"""Without a terminal it must not flood a log."""
+
+
+def is_left(temporary: Path) -> list[str]:
+    return [entry.name for entry in temporary.iterdir() if not entry.name.startswith("hsperfdata")]
+
+
+def count_of(what: str, said: str) -> int:
+    found = re.search(rf"^ *{what} +(\d+)", said, re.MULTILINE)
+    assert found is not None, said
+    return int(found[1])
+
+
+def test_once_ends_by_itself_with_a_summary_that_balances_and_leaves_nothing(tmp_path: Path) -> None:
+    with demo(tmp_path, "--once", "--seconds", "4") as running:
+        assert running.ended() == 0, running.said
+        said = running.said
+    requests = count_of("requests in", said)
+    assert requests > 500
+    assert count_of("decisions out", said) == requests
+    outcomes = {each: count_of(each, said) for each in ("forwarded", "dropped", "expired", "invalid")}
+    assert sum(outcomes.values()) == requests
+    assert all(outcomes.values())
+    assert count_of("records on channel topics", said) == outcomes["forwarded"]
+    assert count_of("provider calls", said) == outcomes["forwarded"]
+    assert count_of("dead letters", said) == outcomes["invalid"]
+    assert count_of("provider calls to held addresses", said) == 0
+    assert "Everything adds up." in said
+    assert is_left(tmp_path) == []
+
+
+def test_without_a_terminal_it_prints_a_few_plain_lines(tmp_path: Path) -> None:
+    with demo(tmp_path, "--once", "--seconds", "1") as running:
+        running.ended()
+    assert "\x1b" not in running.said
+    assert "\r" not in running.said
+    assert len(running.said.splitlines()) < LINES_LIMIT
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_ends_it_cleanly_and_leaves_no_broker(number: signal.Signals, tmp_path: Path) -> None:
+    with demo(tmp_path, "--seconds", "300") as running:
+        while not re.search(r"requests [1-9]", running.until("requests")):
+            pass
+        children = running.children()
+        running.signal(number)
+        assert running.ended() == 0, running.said
+    assert "Traceback" not in running.said
+    assert psutil.wait_procs(children, PATIENCE_S)[1] == []
+    assert is_left(tmp_path) == []
+
+
+def test_a_signal_while_kafka_starts_ends_it_cleanly(tmp_path: Path) -> None:
+    with demo(tmp_path) as running:
+        running.until("Starting Apache Kafka")
+        children = running.children()
+        running.signal(signal.SIGTERM)
+        assert running.ended() == 0, running.said
+    assert "Traceback" not in running.said
+    assert psutil.wait_procs(children, PATIENCE_S)[1] == []
+    assert is_left(tmp_path) == []
+
+
+def test_what_it_prints_for_another_terminal_works_as_it_stands(tmp_path: Path) -> None:
+    with demo(tmp_path, "--seconds", "1") as running:
+        running.until("It stays up")
+        instructions = ""
+        while (text := running.next_line() or "").strip():
+            instructions += text
+        send = re.search(r"^echo .*\n  \| .* send -$", instructions, re.MULTILINE)
+        hold = re.search(r"^.* dnd set .*$", instructions, re.MULTILINE)
+        see = re.search(r"^.* dnd show .*\n.* dnd lift .*$", instructions, re.MULTILINE)
+        assert send is not None, instructions
+        assert hold is not None, instructions
+        assert see is not None, instructions
+        exports = "\n".join(line for line in instructions.splitlines() if line.startswith("export "))
+
+        in_another_terminal(exports, send[0])
+        assert "forwarded" in running.until("my-1")
+        in_another_terminal(exports, hold[0], send[0])
+        assert "dropped manual" in running.until("my-1")
+        assert "manual" in in_another_terminal(exports, see[0], send[0])
+        assert "forwarded" in running.until("my-1")
+        running.signal(signal.SIGINT)
+        assert running.ended() == 0, running.said
+
+
+def in_another_terminal(*lines: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SENDGUARD_")}
+    done = subprocess.run(
+        ["sh", "-e", "-c", "\n".join(lines)], env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_keep_keeps_the_data_the_log_and_the_providers_calls(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with demo(tmp_path, "--once", "--seconds", "1", "--keep", str(kept)) as running:
+        assert running.ended() == 0, running.said
+    assert count_of("provider calls", running.said) == len((kept / "provider-calls.ndjson").read_text().splitlines())
+    assert (kept / "sendguard.log").stat().st_size > 0
+    assert any((kept / "kafka").iterdir())
+
+
+def test_keep_refuses_a_folder_that_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with demo(tmp_path, "--once", "--keep", str(tmp_path)) as running:
+        assert running.ended() == 1
+    assert "not empty" in running.said
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind((HTTP_HOST, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with demo(tmp_path, "--once", "--port", str(port)) as running:
+            assert running.ended() == 1
+    assert f"port {port} is in use" in running.said
+    assert "Kafka" not in running.said
