@@ -39,6 +39,8 @@ class CheckpointRole:
         self._member: GroupMember | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
+        if not await self._fresh.loaded(stop):
+            return
         services, settings, metrics = self._services, self._services.settings, self._services.metrics
         worker_settings = WorkerSettings(
             group_id=f"{settings.topics.prefix}sendguard.checkpoint",
@@ -49,8 +51,7 @@ class CheckpointRole:
         self._member = group_member(
             services.clients, worker_settings, settings.instance_id, services.topics.dnd_events, transform
         )
-        if await self._fresh.loaded(stop):
-            await self._member.run(stop)
+        await self._member.run(stop)
 
     def problems(self) -> list[str]:
         membership = ["joining: not started yet"] if self._member is None else self._member.problems()

@@ -35,6 +35,7 @@ from gateway.streams.clients import Clients
 from gateway.streams.follower import Follower, FollowerState
 from gateway.streams.identity import cluster_id
 from gateway.streams.quorum import NotFreshError, RoundEnd
+from gateway.view.errors import ViewError
 from gateway.view.meta import Fingerprint
 from gateway.view.table import View
 
@@ -80,6 +81,8 @@ class FreshState:
         except asyncio.CancelledError:
             (await opening).close()
             raise
+        except OSError as error:
+            raise ViewError(f"the view in {view_directory(self._settings)} cannot be opened: {error}") from error
         self._opened = _Opened(self._settings, self._clients, self._topic, view, self._metrics)
 
     async def run(self) -> None:

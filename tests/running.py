@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported without being marked so
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewTopic,
 )
 
 from gateway.app import Service
@@ -161,6 +162,25 @@ class Outside:
         (described,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]).values()
         value: str | None = described.result(DEADLINE_S)[name].value
         return value
+
+    def recreate(self, topic: str) -> None:
+        """Delete the topic, with all it holds, and create it again with the same configuration."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        partitions = admin.list_topics(topic, DEADLINE_S).topics[topic].partitions
+        (described,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]).values()
+        configs = {name: entry.value for name, entry in described.result(DEADLINE_S).items() if not entry.is_default}
+        for done in admin.delete_topics([topic]).values():
+            done.result(DEADLINE_S)
+        replicas = len(next(iter(partitions.values())).replicas)
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            (done,) = admin.create_topics([NewTopic(topic, len(partitions), replicas, config=configs)]).values()
+            error = done.exception(DEADLINE_S)
+            if error is None:
+                return
+            exists = isinstance(error, KafkaException) and error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
+            assert exists, error
+            assert time.monotonic() < deadline, error  # the deletion is not through yet
 
     def delete_before(self, topic: str, partition: int, offset: int) -> None:
         """What retention does."""

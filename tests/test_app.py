@@ -17,6 +17,7 @@ from gateway.roles import Build, Role, Services
 from gateway.settings import Settings
 from gateway.streams.clients import Clients
 from gateway.streams.group import MembershipError
+from gateway.streams.identity import cluster_id
 from gateway.streams.topics import apply
 from gateway.streams.writing import event_record, writer
 from gateway.view.errors import ViewLocked
@@ -173,6 +174,22 @@ async def test_a_view_of_another_cluster_waits_for_the_operator_and_goes_on_by_i
         await until(lambda: "built from cluster_id 'another'" in str(service.problems()))
         discard(view_directory(settings))
         await until(lambda: not service.problems())
+
+
+async def test_a_guard_that_cannot_decide_leaves_the_partitions_to_one_that_can(
+    settings: Settings, kafka: LocalKafka, tmp_path: Path
+) -> None:
+    """Here because its view was built from a topic that was re-created; the same goes for one that is still loading."""
+    other = settings_for(kafka, tmp_path / "b", settings.topics.prefix.removesuffix("."), instance_id="b")
+    async with running(settings, "guard") as able:
+        cluster = await cluster_id(Clients(settings.kafka))
+        topic = Topics(settings.topics.prefix).dnd_events
+        view = View.open(view_directory(other), topic=topic, partitions=2, cluster_id=cluster)
+        view.bind("a topic that is gone")
+        view.close()
+        async with started(other, "guard") as unable:
+            await until(lambda: "sendguard view republish" in str(unable.problems()))
+            assert (serving(able), serving(unable)) == (2, None)
 
 
 async def test_a_taken_port_is_refused_with_the_name_of_the_setting(settings: Settings, kafka: LocalKafka) -> None:

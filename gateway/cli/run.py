@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+from collections.abc import Callable, Coroutine
 
 import click
 
@@ -47,10 +48,11 @@ def run(settings: Settings, roles: tuple[str, ...]) -> None:
     log_to_stderr(settings.log_level)
     service = Service(settings, roles)
     collect_garbage_seldom()
-    asyncio.run(_until_signal(service))
+    asyncio.run(until_signal(service.run))
 
 
-async def _until_signal(service: Service) -> None:
+async def until_signal(serve: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:
+    """Serve until SIGTERM or SIGINT sets the event; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -62,4 +64,4 @@ async def _until_signal(service: Service) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping)
-    await service.run(stop)
+    await serve(stop)

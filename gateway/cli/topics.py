@@ -11,7 +11,7 @@ import click
 from gateway.cli.failing import REFUSED, Failure
 from gateway.cli.options import as_json, print_json, with_settings
 from gateway.settings import Settings
-from gateway.streams.topics import Difference
+from gateway.streams.topics import Difference, Severity
 from gateway.streams.topics import apply as apply_topics
 from gateway.streams.topics import check as check_topics
 
@@ -25,7 +25,7 @@ def topics() -> None:
 @with_settings
 @as_json
 def apply(settings: Settings, as_json: bool) -> None:
-    """Create missing topics; never changes one that is there. Exit code 1 when something is not as it should be.
+    """Create missing topics; never changes one that is there. Exit code 1 when the service would still not start.
 
     \b
     Example:
@@ -49,8 +49,8 @@ def apply(settings: Settings, as_json: bool) -> None:
         for name, reason in report.failed.items():
             click.echo(f"failed: {name}: {reason}", err=True)
         _show(report.differences)
-    if report.failed or report.differences:
-        raise Failure("the topics are not all as they should be", REFUSED)
+    if report.failed or any(difference.severity is Severity.REFUSE for difference in report.differences):
+        raise Failure("the service will not start on these topics", REFUSED)
 
 
 @topics.command()

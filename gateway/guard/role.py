@@ -27,6 +27,8 @@ class GuardRole:
         self._member: GroupMember | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
+        if not await self._fresh.loaded(stop):
+            return
         services, settings = self._services, self._services.settings
         guard = Guard(
             services.clients,
@@ -45,8 +47,7 @@ class GuardRole:
             services.clients, worker_settings, settings.instance_id, services.topics.requests, guard
         )
         self._watch()
-        if await self._fresh.loaded(stop):
-            await self._member.run(stop)
+        await self._member.run(stop)
 
     def problems(self) -> list[str]:
         membership = ["joining: not started yet"] if self._member is None else self._member.problems()

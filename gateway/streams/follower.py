@@ -97,6 +97,7 @@ class Follower:
         self._partitions = len(table.positions())
         self._waiters: list[_Waiter] = []
         self._suspicion: str | None = None
+        self._another: str | None = None
         self._compared = False  # whether this session has found every last applied record where it was
         self.state = FollowerState.LOADING
         self.problem: str | None = None
@@ -107,7 +108,10 @@ class Follower:
         return dict(enumerate(self._table.positions()))
 
     def bind(self, topic_id: str) -> bool:
-        return self._table.bind(topic_id)
+        """See AppliedLog. Of a topic with another id nothing is applied, whatever its records look like."""
+        bound = self._table.bind(topic_id)
+        self._another = None if bound else f"{self._topic} was re-created: its topic id is {topic_id} now"
+        return bound
 
     def suspect(self, reason: str) -> None:
         """End the session; the next one compares the log with the table before it applies anything."""
@@ -172,6 +176,8 @@ class Follower:
 
     async def _seek(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         """Assign all partitions, each from its last applied record on; returns those offsets, still to be compared."""
+        if self._another is not None:
+            raise MismatchError(self._another)
         partitions = [TopicPartition(self._topic, number) for number in range(self._partitions)]
         begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         found = consumer.partitions_for_topic(self._topic) or set()  # known now, the calls before waited for it
