@@ -4,8 +4,9 @@ The worker is the only one that fences, seeks, reads and writes for its partitio
 here are 4 (read), 5 and 6 (the transform: barrier, then decide), and what happens when something fails:
 
 * the transform is not fresh: the same records are offered again, with a growing pause, until it is;
-* an output is larger than the broker takes: the batch is read again one record at a time, and the record that fails
-  alone is offered with `unwritable` set, so that a stand-in is written instead. No record is tried for ever;
+* an output is larger than the broker takes: half as many records are read at once, and half again, until one fails
+  alone; it is offered with `unwritable` set, so that a stand-in is written instead. No record is tried for ever. With
+  every batch that is delivered twice as many are read again, so one such record costs its neighbours little;
 * anything else: the lane is thrown away and a new one opened, with a growing pause.
 """
 
@@ -69,6 +70,10 @@ NewLane = Callable[[Clients, str, TopicPartition], Lane]
 """Makes a lane; another one than `Lane` only where a test or the benchmark shows what its steps are for."""
 
 
+class _NarrowedError(Exception):
+    """The lane is used up, but the next one will get further: fewer records at once, or a stand-in."""
+
+
 class WorkerState(StrEnum):
     OPENING = "opening"
     SERVING = "serving"
@@ -106,7 +111,7 @@ class PartitionWorker:
         self._committed = committed
         self._transform = transform
         self._stopping = asyncio.Event()
-        self._one_by_one_below = 0
+        self._at_once = settings.batch_records
         self._unwritable_at: int | None = None
         self.partition = partition
         self.state = WorkerState.OPENING
@@ -131,12 +136,14 @@ class PartitionWorker:
                 self.state = WorkerState.OPENING
                 await lane.open(self._committed, self._transform.resume)
                 await self._serve(lane)
-            except (KafkaError, OSError, TimeoutError, LaneError, RequestsLostError) as error:
+            except (KafkaError, OSError, TimeoutError, LaneError, RequestsLostError, _NarrowedError) as error:
                 failure = error
             finally:
                 await lane.close()
             if failure is not None:
-                pause = FIRST_PAUSE_S if self._clock() - opened_at > SERVED_WELL_S else min(pause * 2, LONGEST_PAUSE_S)
+                if not isinstance(failure, _NarrowedError):
+                    well = self._clock() - opened_at > SERVED_WELL_S
+                    pause = FIRST_PAUSE_S if well else min(pause * 2, LONGEST_PAUSE_S)
                 await self._after(failure, pause)
 
     async def _after(self, error: Exception, pause: float) -> None:
@@ -147,6 +154,8 @@ class PartitionWorker:
                 self.state, pause = WorkerState.LOST_REQUESTS, LONGEST_PAUSE_S
             case ProducerFenced():
                 pause = FENCED_PAUSE_HEARTBEATS * self._settings.heartbeat_s
+            case _NarrowedError():
+                return  # nothing is wrong with the brokers
             case _:
                 pass
         await self._pause(pause)
@@ -159,8 +168,7 @@ class PartitionWorker:
         self.state, self.problem = WorkerState.SERVING, None
         position = await lane.position()
         while not self._stopping.is_set():
-            careful = position < self._one_by_one_below
-            records = await lane.read(1 if careful else self._settings.batch_records)
+            records = await lane.read(self._at_once)
             if not records:
                 continue
             self.oldest_undecided = records[0].timestamp
@@ -171,9 +179,10 @@ class PartitionWorker:
             position = await lane.position()
             try:
                 await lane.deliver(outputs, position)
-            except TOO_LARGE:
-                self._narrow(batch, position)
+            except TOO_LARGE as error:
+                self._narrow(batch, error)
                 raise
+            self._at_once = min(self._at_once * 2, self._settings.batch_records)
             self.oldest_undecided = None
             self._transform.delivered(batch)
 
@@ -194,11 +203,13 @@ class PartitionWorker:
                 return None
             retry = min(retry * 2, LONGEST_RETRY_S)
 
-    def _narrow(self, batch: Batch, position: int) -> None:
-        """Find the record whose outputs are too large, then give it up for a stand-in."""
-        if len(batch.records) > 1:
-            self._one_by_one_below = position
-        elif batch.unwritable:
-            log.error("%s: even the stand-in for offset %d is refused", self.task.get_name(), batch.records[0].offset)
-        else:
-            self._unwritable_at = batch.records[0].offset
+    def _narrow(self, batch: Batch, error: KafkaError) -> None:
+        """Find the record whose outputs are too large, then give it up for a stand-in; _NarrowedError to go on so."""
+        first = batch.records[0].offset
+        if batch.unwritable:
+            log.error("%s: even the stand-in for offset %d is refused", self.task.get_name(), first)
+            return
+        if len(batch.records) == 1:
+            self._unwritable_at = first
+        self._at_once = max(1, len(batch.records) // 2)
+        raise _NarrowedError(f"the outputs of {len(batch.records)} records from offset {first} on: {error}") from error
