@@ -46,8 +46,9 @@ READS_BEFORE_CHECK = 50
 DELIVERY_DEADLINE_S = 20.0
 """For opening, and for delivering one batch: longer than a leader election, shorter than a person's patience."""
 
-TRANSACTIONS_BEFORE_RENEWAL = 1_000_000
-"""Sequence numbers run out after 2^31 records on a partition (K12); at 2,000 records a batch that is just before."""
+RECORDS_BEFORE_RENEWAL = 2**30
+"""Records written before the producers are renewed, all topics together: a producer's sequence numbers run out after
+2^31 records on a partition (K12). It takes 40 ms, once in hours."""
 
 CommittedOffset = Callable[[TopicPartition], Awaitable[int | None]]
 """The group's committed offset of a partition, None when there is none."""
@@ -97,6 +98,7 @@ class Lane:
         self._producers: list[AIOKafkaProducer] = []
         self._reader: AIOKafkaConsumer = clients.reader()
         self._transactions = 0
+        self._written = 0
         self._empty_reads = 0
         self._behind_at: int | None = None
         self._next = 0
@@ -121,8 +123,8 @@ class Lane:
 
     async def read(self, limit: int) -> Sequence[ConsumerRecord[bytes, bytes]]:
         """Step 4: the next records, at most `limit`; empty when none came within READ_MS."""
-        if self._transactions >= TRANSACTIONS_BEFORE_RENEWAL:
-            raise LaneError(f"the producers of {self._partition} are renewed after {self._transactions} transactions")
+        if self._written >= RECORDS_BEFORE_RENEWAL:
+            raise LaneError(f"the producers of {self._partition} are renewed after {self._written} records")
         fetched = await self._reader.getmany(timeout_ms=READ_MS, max_records=limit)
         records: Sequence[ConsumerRecord[bytes, bytes]] = fetched.get(self._partition, [])
         if not records:
@@ -146,6 +148,7 @@ class Lane:
         """Steps 7 to 11."""
         producer = self._producers[self._transactions % PRODUCERS]
         self._transactions += 1
+        self._written += sum(batch.record_count() for _, batch in outputs.batches())
         async with asyncio.timeout(DELIVERY_DEADLINE_S):
             await producer.begin_transaction()
             sent = [
