@@ -64,8 +64,18 @@ class Fault(StrEnum):
     NOT_HELD = "recipient kept back who was not on hold"
 
 
-PENDING = frozenset({Fault.UNDECIDED, Fault.NOT_CALLED})
-"""Faults that time may cure."""
+FINAL = frozenset(
+    {
+        Fault.DECIDED_TWICE,
+        Fault.FORWARDED_TWICE,
+        Fault.ALTERED,
+        Fault.CALLED_TWICE,
+        Fault.HELD,
+        Fault.STALE,
+        Fault.NOT_HELD,
+    }
+)
+"""Faults that time cannot cure. The others may come of transactions that were committed while the topics were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +108,9 @@ class Report:
         return not self.findings
 
     @property
-    def only_pending(self) -> bool:
-        """Whether all that is wrong may be put right by what is still on its way."""
-        return all(finding.fault in PENDING for finding in self.findings)
+    def is_settled(self) -> bool:
+        """Whether nothing that may still be on its way is missing."""
+        return all(finding.fault in FINAL for finding in self.findings)
 
     def count(self, fault: Fault) -> int:
         return sum(finding.fault is fault for finding in self.findings)

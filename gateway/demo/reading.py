@@ -15,15 +15,16 @@ from gateway.streams.tap import Tapped, tap
 async def read_history(clients: Clients, topics: Topics, calls: CallLog) -> History:
     """Everything committed so far. KafkaUnreachableError.
 
-    Calls are read first: a call made meanwhile would have no record yet in what is read of the topics.
+    Consequences are read before what they rest on: a call made meanwhile would have no record, and a decision an event
+    it knows of missing, in what is read.
     """
     called = calls.read()
     records: dict[str, list[Tapped]] = defaultdict(list)
-    watched = (topics.requests, topics.decisions, *topics.outputs, topics.dead, topics.dnd_events)
-    async with tap(clients, watched) as everything:
-        async for batch in everything.read_to_end():
-            for record in batch:
-                records[record.topic].append(record)
+    for watched in ((topics.decisions, *topics.outputs, topics.dead), (topics.requests, topics.dnd_events)):
+        async with tap(clients, watched) as tapped:
+            async for batch in tapped.read_to_end():
+                for record in batch:
+                    records[record.topic].append(record)
     return History(
         requests=records[topics.requests],
         decisions=records[topics.decisions],

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from gateway.demo.next_steps import command_as_started, next_steps
+from gateway.demo.next_steps import Surroundings, command_as_started, next_steps
 from gateway.demo.setup import DemoError, Options, Place, choose_port, log_to, make_place, service_settings
 from gateway.demo.show import Show
 from gateway.demo.summary import busy
@@ -45,7 +45,7 @@ def run_demo(options: Options, started_as: str, console: Console) -> bool:
 @contextmanager
 def _kafka(options: Options, console: Console) -> Iterator[LocalKafka]:
     kafka = LocalKafka(LocalKafkaConfig(data_dir=None if options.keep is None else options.keep / "kafka"))
-    with busy(console, f"Starting Apache Kafka {kafka_version()} ..."):
+    with busy(console, f"Starting Apache Kafka {kafka_version()}, which is fetched the first time ..."):
         kafka.start()
     try:
         console.print(f"Apache Kafka {kafka_version()} on {kafka.bootstrap_servers}", highlight=False)
@@ -59,18 +59,12 @@ def _kafka(options: Options, console: Console) -> Iterator[LocalKafka]:
 
 def _show(options: Options, place: Place, settings: Settings, started_as: str, console: Console) -> bool:
     show = Show(options, place, settings, console)
+    around = Surroundings(
+        command_as_started(started_as), settings.kafka.bootstrap_servers, config=place.config, calls=place.calls
+    )
     try:
-        asyncio.run(show.run(_instructions(started_as, settings.kafka.bootstrap_servers, place)))
+        asyncio.run(show.run(next_steps(around)))
     except Exception:
         console.print(place.log_tail(), style="dim", markup=False, highlight=False)  # the file may be gone soon
         raise
     return show.report is None or show.report.balances
-
-
-def _instructions(started_as: str, servers: str, place: Place) -> Iterator[str]:
-    environment = {"SENDGUARD_KAFKA_BOOTSTRAP_SERVERS": servers, "SENDGUARD_CONFIG": str(place.config)}
-    yield "[bold]It stays up for you.[/] Ctrl-C stops it and removes everything."
-    for what, lines in next_steps(command_as_started(started_as), servers, environment):
-        yield f"[dim]# {what}[/]"
-        yield from lines
-    yield ""

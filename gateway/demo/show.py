@@ -69,7 +69,7 @@ class Show:
         self._begun: float | None = None
         self.report: Report | None = None
 
-    async def run(self, after: Iterable[str]) -> None:
+    async def run(self, after: Iterable[Text]) -> None:
         """Until it is through (`once`) or SIGINT or SIGTERM comes. `after` is printed when the campaign is over.
 
         DemoError; what the service raises.
@@ -96,7 +96,7 @@ class Show:
         for task in ended:
             task.result()
 
-    async def _work(self, after: Iterable[str]) -> None:
+    async def _work(self, after: Iterable[Text]) -> None:
         await self._until_ready()
         player = Player(self._clients, self._topics, make_campaign(self._options.seed), self._options.duration_s)
         try:
@@ -110,7 +110,7 @@ class Show:
         if not self._options.once:
             self._console.print()
             for text in after:
-                self._console.print(text, highlight=False, soft_wrap=True)
+                self._console.print(text, soft_wrap=True)
             self._ledger.shown = self._tell
             await asyncio.Event().wait()  # 6
 
@@ -126,9 +126,11 @@ class Show:
                     while self._service.problems():  # noqa: ASYNC110 - readiness is asked for, as /readyz does
                         await asyncio.sleep(READY_PAUSE_S)
             except TimeoutError:
-                raise DemoError(f"the service is not ready: {self._service.problems()[0]}") from None
+                reasons = "; ".join(problem.reason for problem in self._service.problems())
+                raise DemoError(f"the service is not ready: {reasons}") from None
         health = f"http://{HTTP_HOST}:{self._service.port}"
-        self._console.print(f"Service ready, {health}/readyz and /metrics, all roles in one process", highlight=False)
+        ready = f"Service ready, {health}/readyz and /metrics, all roles in one process"
+        self._console.print(ready, highlight=False, soft_wrap=True)
 
     async def _watched(self, player: Player) -> Report:
         """Play the campaign and audit it, and show how it goes."""
@@ -178,7 +180,7 @@ class Show:
         deadline = time.monotonic() + SETTLE_DEADLINE_S
         while True:
             report = audit(await read_history(self._clients, self._topics, self._calls), region)
-            if report.balances or time.monotonic() > deadline:
+            if report.is_settled or time.monotonic() > deadline:
                 return report
             await asyncio.sleep(SETTLE_PAUSE_S)
 

@@ -108,6 +108,14 @@ def test_what_does_not_add_up_is_found(name: str) -> None:
     assert faults(doctor(clean().history)) == expected
 
 
+def test_what_is_still_on_its_way_leaves_the_verdict_open() -> None:
+    history = clean().history
+    assert audited(history).is_settled
+    assert not audited(dataclasses.replace(history, calls=[])).is_settled
+    assert not audited(dataclasses.replace(history, decisions=history.decisions[1:])).is_settled
+    assert audited(dataclasses.replace(history, calls=[*history.calls] * 2)).is_settled
+
+
 def test_a_provider_call_to_somebody_held_is_found_though_the_decision_knew_of_the_hold() -> None:
     writer = Writer()
     writer.event(stop(phone(ADA), 100), 100)
