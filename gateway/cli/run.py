@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Coroutine
 
 import click
+import uvloop
 
 from gateway.app import Service
 from gateway.cli.logs import log_to_stderr
@@ -48,7 +49,7 @@ def run(settings: Settings, roles: tuple[str, ...]) -> None:
     log_to_stderr(settings.log_level)
     service = Service(settings, roles)
     collect_garbage_seldom()
-    asyncio.run(until_signal(service.run))
+    uvloop.run(until_signal(service.run))
 
 
 async def until_signal(serve: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:

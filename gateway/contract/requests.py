@@ -78,7 +78,9 @@ DECIDING = ("request_id", "location_id", "contact_id", "channel", "to", "cc", "b
 """The fields a decision rests on; naming one of them twice is refused."""
 
 _QUOTED = tuple(f'"{name}"'.encode() for name in DECIDING)
-_REQUIRED, _RECIPIENTS, _NOT_AFTER = _QUOTED[:5], _QUOTED[5:7], _QUOTED[7]
+_REQUIRED, _NOT_AFTER = _QUOTED[:5], _QUOTED[7]
+_MORE_RECIPIENTS = b'cc"'
+"""How `"cc"` and `"bcc"` both end."""
 _LONGEST_NAME = max(map(len, DECIDING))
 _ESCAPED_NAME = re.compile(
     # Bounded from its first quote on: an escaped text of any length must not be walked through from each escape.
@@ -141,7 +143,7 @@ def hidden_faults(values: Sequence[bytes | None], dated: int) -> dict[int, Inval
     expected = len(values) - values.count(None)
     if (
         all(joined.count(name) == expected for name in _REQUIRED)
-        and not any(name in joined for name in _RECIPIENTS)
+        and _MORE_RECIPIENTS not in joined
         and joined.count(_NOT_AFTER) == dated
         and not (b"\\" in joined and _ESCAPED_NAME.search(joined))
         and _is_utf8(joined)

@@ -56,7 +56,7 @@ async def pass_through(bootstrap: str, topics: Topics, group_id: str, decided: D
     await consumer.start()
     try:
         while not stop.is_set():
-            fetched = await consumer.getmany(timeout_ms=100, max_records=BATCH_RECORDS * 4)
+            fetched = await consumer.getmany(timeout_ms=100, max_records=BATCH_RECORDS)
             sent = []
             for tp, records in fetched.items():
                 batch = producer.create_batch()

@@ -94,6 +94,9 @@ class Process:
         return self.result()
 
     def end(self) -> None:
+        """Its standard input ends, and with it the thread that listens there."""
+        with contextlib.suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         self._process.kill()

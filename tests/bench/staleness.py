@@ -33,10 +33,9 @@ def stale_decisions(world: World, name: str, first_number: int) -> int:
             "isolation.level": "read_committed",
         }
     )
-    ends = []
-    for number in range(world.load.partitions):
-        ends.append(TopicPartition(output, number, reader.get_watermark_offsets(TopicPartition(output, number))[1]))
-    reader.assign(ends)
+    partitions = [TopicPartition(output, number) for number in range(world.load.partitions)]
+    ends = [reader.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions]
+    reader.assign([TopicPartition(output, at.partition, end) for at, end in zip(partitions, ends, strict=True)])
     forwarded: set[str] = set()
     last = {f"{mark}last-{number}" for number in range(world.load.partitions)}
     with variant(world, name) as process:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import uvloop
 
 from gateway.cli.run import collect_garbage_seldom
 from gateway.contract.topics import Topics
@@ -174,5 +175,5 @@ async def main(name: str, config: Config) -> Measured:
 
 
 if __name__ == "__main__":
-    result = asyncio.run(main(sys.argv[1], msgspec.json.decode(sys.argv[2], type=Config)))
+    result = uvloop.run(main(sys.argv[1], msgspec.json.decode(sys.argv[2], type=Config)))
     sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
