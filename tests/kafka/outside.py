@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -123,10 +123,16 @@ class Outsider:
         records: Sequence[bytes | Given],
         partition: int = 0,
         transactional_id: str | None = None,
-        **client: object,
+        client: Mapping[str, str] | None = None,
     ) -> None:
         """Write, acknowledged by all; in one transaction that is committed, if an id is given."""
-        config = {**QUIET, "bootstrap.servers": self.bootstrap, "acks": "all", "enable.idempotence": True, **client}
+        config = {
+            **QUIET,
+            "bootstrap.servers": self.bootstrap,
+            "acks": "all",
+            "enable.idempotence": True,
+            **(client or {}),
+        }
         if transactional_id is not None:
             config["transactional.id"] = transactional_id
         producer = Producer(config)
