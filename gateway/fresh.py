@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.contract.log import LogRecord
 from gateway.contract.topics import Topics
+from gateway.holding import Holding
 from gateway.metrics import (
     BARRIER_FAILURES,
     BARRIER_SECONDS,
@@ -156,9 +157,8 @@ class _Opened:
         )
         self.loaded = asyncio.Event()
         self._metrics = metrics
-        self._held_since: float | None = time.monotonic()
-        self._counted_to = time.monotonic()
-        metrics.watch(HOLDING, self._holding)
+        self._holding = Holding(time.monotonic())
+        metrics.watch(HOLDING, lambda: {(): self._holding.seconds(time.monotonic())})
         metrics.watch(VIEW_LAG, self._lag)
         metrics.watch(VIEW_SUBJECTS, lambda: {(): view.count()})
 
@@ -179,22 +179,14 @@ class _Opened:
         return self.follower.state is FollowerState.FOLLOWING
 
     def _round_ended(self, end: RoundEnd, seconds: float) -> None:
-        now = time.monotonic()
-        if self._held_since is not None:
-            self._metrics.count(HOLDING_TOTAL, now - max(self._held_since, self._counted_to))
-            self._counted_to = now
-        if end is RoundEnd.PASSED:
-            self._held_since = None
+        passed = end is RoundEnd.PASSED
+        self._metrics.count(HOLDING_TOTAL, self._holding.round_ended(time.monotonic(), passed=passed))
+        if passed:
             self.loaded.set()
             self._metrics.observe(BARRIER_SECONDS, seconds)
             return
-        if self._held_since is None:
-            self._held_since = self._counted_to = now
         mismatch = self.follower.state is FollowerState.MISMATCH
         self._metrics.count(BARRIER_FAILURES, labels=("mismatch" if mismatch else end.value,))
-
-    def _holding(self) -> Samples:
-        return {(): 0.0 if self._held_since is None else time.monotonic() - self._held_since}
 
     def _lag(self) -> Samples:
         applied = self.follower.applied()

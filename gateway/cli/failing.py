@@ -46,7 +46,7 @@ CODES: tuple[tuple[type[Exception], int], ...] = (
 
 @contextmanager
 def expected() -> Iterator[None]:
-    """Turn expected errors inside into `Failure`; of several at once, when all are expected, the first."""
+    """Turn expected errors inside into `Failure`; several at once only when all of them are expected."""
     try:
         yield
     except ExceptionGroup as group:
@@ -54,7 +54,7 @@ def expected() -> Iterator[None]:
         failures = [failure for failure in map(_failure, leaves) if failure is not None]
         if len(failures) != len(leaves):
             raise
-        raise failures[0] from group
+        raise Failure("\n".join(failure.message for failure in failures), failures[0].exit_code) from group
     except Exception as error:
         failure = _failure(error)
         if failure is None:
