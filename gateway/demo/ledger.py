@@ -45,13 +45,9 @@ class Figures:
 
     requests: int = 0
     decisions: int = 0
-    forwarded: int = 0
-    dead: int = 0
-    places: int = 0
-    lifts: int = 0
+    opt_outs: int = 0
     outcomes: Counter[tuple[Channel | None, Outcome]] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
-    removed: int = 0
 
     def total(self, outcome: Outcome) -> int:
         return sum(count for (_, each), count in self.outcomes.items() if each is outcome)
@@ -113,10 +109,9 @@ class Ledger:
     async def run(self) -> None:
         """Until cancelled. KafkaUnreachableError."""
         topics = self._topics
-        watched = (topics.requests, topics.decisions, *topics.outputs, topics.dead, topics.dnd_events)
-        async with tap(self._clients, watched) as everything:
+        async with tap(self._clients, (topics.requests, topics.decisions, topics.dnd_events)) as tapped:
             while True:
-                for record in await everything.read():
+                for record in await tapped.read():
                     self._take(record)
                 self._match()
 
@@ -134,30 +129,17 @@ class Ledger:
             self._requests[f"{record.topic}-{record.partition}-{record.offset}"] = _recipient(record.value)
         elif record.topic == topics.decisions:
             self._count(_decode_decision(record.value or b""))
-        elif record.topic == topics.dead:
-            figures.dead += 1
-        elif record.topic == topics.dnd_events:
-            self._count_event(record)
         else:
-            figures.forwarded += 1
+            figures.opt_outs += _is_place(record.value)
 
     def _count(self, decision: _Decision) -> None:
         figures = self.figures
         figures.decisions += 1
         figures.outcomes[_channel(decision), decision.outcome] += 1
-        figures.removed += len(decision.removed)
         if decision.outcome is Outcome.DROPPED:
             figures.causes[decision.reasons[0].cause] += 1
         self._decided_at.append(time.monotonic())
         self._decisions[decision.decision_id] = decision
-
-    def _count_event(self, record: Tapped) -> None:
-        try:
-            kind = _decode_event(record.value or b"").type
-        except msgspec.DecodeError:
-            return
-        self.figures.places += kind == "place"
-        self.figures.lifts += kind == "lift"
 
     def _match(self) -> None:
         """Show what has both its request and its decision, in the order of the decisions."""
@@ -180,6 +162,13 @@ class Ledger:
 def _channel(decision: _Decision) -> Channel | None:
     """Of an invalid request the channel is as the sender spelt it, or missing."""
     return None if decision.channel is None else SPELLINGS.get(decision.channel.lower())
+
+
+def _is_place(value: bytes | None) -> bool:
+    try:
+        return _decode_event(value or b"").type == "place"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _recipient(value: bytes | None) -> str:

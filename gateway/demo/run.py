@@ -45,7 +45,7 @@ def run_demo(options: Options, started_as: str, console: Console) -> bool:
 @contextmanager
 def _kafka(options: Options, console: Console) -> Iterator[LocalKafka]:
     kafka = LocalKafka(LocalKafkaConfig(data_dir=None if options.keep is None else options.keep / "kafka"))
-    with busy(console, f"Starting Apache Kafka {kafka_version()}, which is fetched the first time ..."):
+    with busy(console, f"Starting Apache Kafka {kafka_version()} (fetched at first use) ..."):
         kafka.start()
     try:
         console.print(f"Apache Kafka {kafka_version()} on {kafka.bootstrap_servers}", highlight=False)

@@ -67,7 +67,7 @@ def line(moment: Moment) -> str:
     outcomes = ", ".join(f"{outcome} {figures.total(outcome)}" for outcome in SHOWN_OUTCOMES)
     return (
         f"{moment.elapsed_s:5.1f} s  requests {figures.requests}, decisions {figures.decisions} ({outcomes}), "
-        f"opt-outs {figures.places}, provider calls {moment.provider_calls}, "
+        f"opt-outs {figures.opt_outs}, provider calls {moment.provider_calls}, "
         f"honour time p50 {in_ms(moment.honour_p50_s)} p99 {in_ms(moment.honour_p99_s)}"
     )
 
@@ -144,7 +144,7 @@ def _numbers(moment: Moment) -> RenderableType:
             (str(figures.decisions), "bold"),
             (f" ({moment.rate:.0f}/s)", "dim"),
             ("  opt-outs ", "dim"),
-            (f"{figures.places}", "bold"),
+            (f"{figures.opt_outs}", "bold"),
             ("  honoured in ", "dim"),
             (in_ms(moment.honour_p50_s), "bold cyan"),
             (" (p99 ", "dim"),

@@ -192,6 +192,7 @@ class Show:
             f"{decided.request_id}: {decided.channel or '?'} to {decided.to} ",
             (decided.outcome, style),
             f" {decided.why}" if decided.why else "",
+            f" without {', '.join(decided.removed)}, on hold" if decided.removed else "",
         )
         self._console.print(text, soft_wrap=True)
 

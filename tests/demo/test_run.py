@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -29,39 +30,53 @@ def count_of(what: str, said: str) -> int:
     return int(found[1])
 
 
-def test_once_ends_by_itself_with_a_summary_that_balances_and_leaves_nothing(tmp_path: Path) -> None:
-    with demo(tmp_path, "--once", "--seconds", "4") as running:
-        assert running.ended() == 0, running.said
-        said = running.said
-    requests = count_of("requests in", said)
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run with --once: its exit code, what it said, and what it left behind."""
+
+    code: int
+    said: str
+    left: list[str]
+
+
+@pytest.fixture(scope="module", name="once")
+def _once(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    temporary = tmp_path_factory.mktemp("once")
+    with demo(temporary, "--once", "--seconds", "4") as running:
+        return Ended(running.ended(), running.said, is_left(temporary))
+
+
+def test_once_ends_by_itself_with_a_summary_that_balances(once: Ended) -> None:
+    assert once.code == 0, once.said
+    requests = count_of("requests in", once.said)
     assert requests > 500
-    assert count_of("decisions out", said) == requests
-    outcomes = {each: count_of(each, said) for each in ("forwarded", "dropped", "expired", "invalid")}
+    assert count_of("decisions out", once.said) == requests
+    outcomes = {each: count_of(each, once.said) for each in ("forwarded", "dropped", "expired", "invalid")}
     assert sum(outcomes.values()) == requests
     assert all(outcomes.values())
-    assert count_of("records on channel topics", said) == outcomes["forwarded"]
-    assert count_of("provider calls", said) == outcomes["forwarded"]
-    assert count_of("dead letters", said) == outcomes["invalid"]
-    assert count_of("provider calls to held addresses", said) == 0
-    assert "Everything adds up." in said
-    assert is_left(tmp_path) == []
+    assert count_of("records on channel topics", once.said) == outcomes["forwarded"]
+    assert count_of("provider calls", once.said) == outcomes["forwarded"]
+    assert count_of("dead letters", once.said) == outcomes["invalid"]
+    assert count_of("provider calls to held addresses", once.said) == 0
+    assert "Everything adds up." in once.said
 
 
-def test_without_a_terminal_it_prints_a_few_plain_lines(tmp_path: Path) -> None:
-    with demo(tmp_path, "--once", "--seconds", "1") as running:
-        running.ended()
-    assert "\x1b" not in running.said
-    assert "\r" not in running.said
-    assert len(running.said.splitlines()) < LINES_LIMIT
+def test_once_leaves_nothing_behind(once: Ended) -> None:
+    assert once.left == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_middle_ends_it_cleanly_and_leaves_no_broker(number: signal.Signals, tmp_path: Path) -> None:
+def test_without_a_terminal_it_prints_a_few_plain_lines(once: Ended) -> None:
+    assert "\x1b" not in once.said
+    assert "\r" not in once.said
+    assert len(once.said.splitlines()) < LINES_LIMIT
+
+
+def test_ctrl_c_in_the_middle_ends_it_cleanly_and_leaves_no_broker(tmp_path: Path) -> None:
     with demo(tmp_path, "--seconds", "300") as running:
         while not re.search(r"requests [1-9]", running.until("requests")):
             pass
         children = running.children()
-        running.signal(number)
+        running.signal(signal.SIGINT)
         assert running.ended() == 0, running.said
     assert "Traceback" not in running.said
     assert psutil.wait_procs(children, PATIENCE_S)[1] == []
@@ -99,7 +114,7 @@ def test_what_it_prints_for_another_terminal_works_as_it_stands(tmp_path: Path) 
         assert "dropped manual" in running.until("my-1")
         assert "manual" in in_another_terminal(exports, see[0], send[0])
         assert "forwarded" in running.until("my-1")
-        running.signal(signal.SIGINT)
+        running.signal(signal.SIGTERM)
         assert running.ended() == 0, running.said
 
 

@@ -26,7 +26,7 @@ BUSY = Moment(
     figures=Figures(
         requests=1234,
         decisions=1230,
-        places=105,
+        opt_outs=105,
         outcomes=Counter({(channel, outcome): 123 for channel in (*Channel, None) for outcome in SHOWN_OUTCOMES}),
         causes=Counter({cause: 100 + number for number, cause in enumerate(Cause)}),
     ),
