@@ -75,7 +75,8 @@ class BatchDecision:
         self._id_prefix = decision_id_prefix(topics.requests, partition)
         self._batch = batch
         self._now = now
-        self._outputs = outputs
+        self._append = outputs.append
+        self._decisions = topics.decisions
         self._held = view.lookup(batch.keys)
         self._state = encode_state(view.positions())
         self._decided_at = (DECIDED_AT, str(now).encode())
@@ -139,7 +140,7 @@ class BatchDecision:
         identity = self._decided(record, request, channel, _FORWARDED, (), removed)
         value = without(record.value or b"", kept) if removed else record.value
         headers = [*record.headers, (DECISION_ID, identity.encode()), self._decided_at]
-        self._outputs.append(self._topics.output(channel), record.key, value, self._now, headers)
+        self._append(self._topics.output(channel), record.key, value, self._now, headers)
 
     def _decided(
         self,
@@ -164,7 +165,7 @@ class BatchDecision:
             self._now,
             removed or msgspec.UNSET,
         )
-        self._outputs.append(self._topics.decisions, record.key, encode_decision(decision), self._now)
+        self._append(self._decisions, record.key, encode_decision(decision), self._now)
         self._counted.append((channel, outcome, found[0].cause if found else ""))
         return identity
 
@@ -189,12 +190,12 @@ class BatchDecision:
             headers = [(STAND_IN, b"1")]
             if key is not None and len(key) > STAND_IN_KEY_BYTES:
                 key = None
-        self._outputs.append(self._topics.decisions, key, encode_decision(decision), self._now)
+        self._append(self._decisions, key, encode_decision(decision), self._now)
         headers += [
             (DECISION_ID, identity.encode()),
             self._decided_at,
             (REASON_FIELD, error.field.encode()),
             (REASON_EXPECTED, error.expected.encode()),
         ]
-        self._outputs.append(self._topics.dead, key, value, self._now, headers)
+        self._append(self._topics.dead, key, value, self._now, headers)
         self._counted.append(("", _INVALID, ""))

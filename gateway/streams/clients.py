@@ -61,8 +61,9 @@ TRANSACTION_TIMEOUT_MS = 10_000
 TRANSACTIONAL_REQUEST_TIMEOUT_MS = 5_000
 """Also how long a batch may wait: after it the producer is thrown away (K13)."""
 
-BATCH_BYTES = 512 * 1024
-"""Of a transactional producer's batches: large enough for zstd, below every `max.message.bytes`."""
+BATCH_BYTES = 2 * 1024 * 1024
+"""Of a transactional producer's batches, before zstd: one batch of usual requests per topic and transaction, and below
+the outputs' `max.message.bytes` even if nothing compresses."""
 
 SIGNAL_DELIVERY_MS = 20_000
 """A frozen broker stays in the ISR for 10-12 s and stalls acknowledged writes on all partitions: give up later."""

@@ -27,7 +27,8 @@ class Outputs:
         headers: list[Header] | None = None,
     ) -> None:
         """Add a record. One that is larger than a batch gets a batch of its own."""
-        headers = [] if headers is None else headers  # the C builder takes nothing but a list
+        if headers is None:
+            headers = []  # the C builder takes nothing but a list
         batch = self._open.get(topic)
         if batch is None:
             batch = self._open[topic] = self._new_batch()

@@ -24,7 +24,7 @@ from tests.bench.report import Results, Sample, print_report
 from tests.bench.run import World, variant
 from tests.bench.staleness import ROUNDS, stale_decisions
 
-console = Console()
+console = Console(width=120)
 
 SLOW = {"e-wait": 40, "e-send": 4}
 """These get a part of the requests only, so that a round ends; what counts is decisions per second."""

@@ -29,6 +29,13 @@ class NoBarrier:
         return
 
 
+class FromTheBeginning(Guard):
+    """The topics hold the decisions of other variants, behind which a guard without offsets would rightly go on."""
+
+    async def resume(self, partition: int) -> int | None:
+        return None
+
+
 class AtLeastOnceLane(Lane):
     """One idempotent producer and a plain offset commit by the member: outputs and offset do not commit together."""
 
@@ -94,7 +101,7 @@ class GuardVariant:
             self.metrics.count_each(DECISIONS, tally)
             decided(tally.total())
 
-        guard = Guard(
+        guard = FromTheBeginning(
             services.clients,
             services.topics,
             self._fresh.view,

@@ -17,6 +17,9 @@ from tests.bench.load import hold, now_ms, request_value
 from tests.bench.run import World, variant
 
 ROUNDS = 1_000
+LOOK_S = 0.01
+"""After each request, for what became of it, so that the next round does not queue up behind it."""
+
 DRAIN_S = 20.0
 """For the variant to reach the last request."""
 
@@ -40,23 +43,24 @@ def stale_decisions(world: World, name: str, first_number: int) -> int:
     last = {f"{mark}last-{number}" for number in range(world.load.partitions)}
     with variant(world, name) as process:
         process.go()
-        _warm_up(world, to_kafka, reader, f"{mark}warm")
+        _warm_up(world, to_kafka, reader, f"warm-{mark}")
         for round_number in range(ROUNDS):
             _acknowledged_hold(to_kafka, world.topics.dnd_events, first_number + round_number)
             value = request_value(f"{mark}{round_number}", first_number + round_number)
             to_kafka.produce(world.topics.requests, value, partition=round_number % world.load.partitions)
-            to_kafka.poll(0)
+            to_kafka.flush()
+            forwarded |= _forwarded(reader, mark, LOOK_S)
         for number, request_id in enumerate(sorted(last)):
             to_kafka.produce(world.topics.requests, request_value(request_id, 1_999_999), partition=number)
         to_kafka.flush()
         deadline = time.monotonic() + DRAIN_S
         while not last <= forwarded and time.monotonic() < deadline:
-            forwarded |= _forwarded(reader, mark)
+            forwarded |= _forwarded(reader, mark, 0.05)
         process.stop()
     reader.close()
     if not last <= forwarded:
         raise RuntimeError(f"variant {name} did not get to the end")
-    return len(forwarded - last) - 1
+    return len(forwarded - last)
 
 
 def _warm_up(world: World, to_kafka: Producer, reader: Consumer, request_id: str) -> None:
@@ -65,7 +69,7 @@ def _warm_up(world: World, to_kafka: Producer, reader: Consumer, request_id: str
     to_kafka.flush()
     deadline = time.monotonic() + DRAIN_S
     while time.monotonic() < deadline:
-        if request_id in _forwarded(reader, request_id):
+        if request_id in _forwarded(reader, request_id, 0.05):
             return
     raise RuntimeError(f"{request_id} was not forwarded")
 
@@ -80,9 +84,10 @@ def _acknowledged_hold(to_kafka: Producer, topic: str, number: int) -> None:
         to_kafka.poll(0.001)
 
 
-def _forwarded(reader: Consumer, mark: str) -> set[str]:
+def _forwarded(reader: Consumer, mark: str, seconds: float) -> set[str]:
+    """What came out within `seconds`."""
     found = set()
-    for message in reader.consume(500, timeout=0.05):
+    for message in reader.consume(500, timeout=seconds):
         request_id = orjson.loads(message.value() or b"{}")["request_id"]
         if request_id.startswith(mark):
             found.add(request_id)

@@ -146,9 +146,12 @@ class Meter:
 
 
 def peak_rss_mib() -> float:
-    """Of this process; Linux counts in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    """Of this process. On Linux from its status, because `ru_maxrss` also knows the parent before the exec."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak_kib = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak_kib) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024)  # macOS counts bytes
 
 
 async def main(name: str, config: Config) -> Measured:
