@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -26,7 +25,8 @@ def with_tables(text: str) -> str:
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if begin not in text or end not in text:
             raise ValueError(f"the README has no place for the table {name}")
-        text = re.sub(f"{begin}.*?{end}", lambda _, made=f"{begin}\n{rows}\n{end}": made, text, flags=re.DOTALL)
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{rows}\n{end}{rest.partition(end)[2]}"
     return text
 
 
