@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.contract.decisions import offset_of
+from gateway.contract.requests import InvalidRequestError
 from gateway.contract.topics import Topics
 from gateway.guard.deciding import BatchDecision, Lookup, Tally
 from gateway.guard.reading import DefaultRegion, read_batch
 from gateway.streams.clients import Clients
+from gateway.streams.misnamed import MisnamedRecord, WithMisnamed
 from gateway.streams.outputs import Outputs
 from gateway.streams.tail import last_record
 from gateway.streams.worker import Batch
@@ -50,7 +52,9 @@ class Guard:
 
     async def __call__(self, batch: Batch, outputs: Outputs) -> None:
         """Steps 5 and 6 of the engine. NotFreshError while the view may be behind what was acknowledged."""
-        readable = read_batch(batch.records, self._default_region, unwritable=batch.unwritable)
+        readable = read_batch(
+            batch.records, self._default_region, _misnamed(batch.records), unwritable=batch.unwritable
+        )
         await self._barrier.passed()
         partition = batch.partition.partition
         decision = BatchDecision(self._topics, partition, readable, self._view, now_ms(), outputs)
@@ -64,6 +68,14 @@ class Guard:
         tally = self._undelivered.pop(batch.partition.partition, None)
         if tally is not None:
             self._observe(tally)
+
+
+def _misnamed(records: Sequence[object]) -> dict[int, InvalidRequestError]:
+    """The requests whose headers cannot be forwarded as they are, by index."""
+    if not isinstance(records, WithMisnamed):
+        return {}
+    error = InvalidRequestError("headers", "names in UTF-8")
+    return {index: error for index, record in enumerate(records) if isinstance(record, MisnamedRecord)}
 
 
 async def behind_last_decision(clients: Clients, topics: Topics, partition: int) -> int | None:

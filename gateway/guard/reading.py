@@ -53,18 +53,24 @@ class Readable:
 
 
 def read_batch(
-    records: Sequence[RequestRecord], default_region: DefaultRegion, *, unwritable: bool = False
+    records: Sequence[RequestRecord],
+    default_region: DefaultRegion,
+    known: Mapping[int, InvalidRequestError] | None = None,
+    *,
+    unwritable: bool = False,
 ) -> Readable:
-    """Decode and validate. `unwritable`: no topic takes what would be forwarded, so all of it is refused."""
+    """Decode and validate. `known`: what is wrong apart from the values. `unwritable`: no topic takes what would be
+    forwarded, so all of it is refused."""
+    known = {} if known is None else known
     if unwritable:
         error = InvalidRequestError("value", "a record that the topics take")
         return _read(records, default_region, dict.fromkeys(range(len(records)), error), unwritable=True)
-    batch = _read(records, default_region, {})
+    batch = _read(records, default_region, known)
     values = [record.value for record in records]
     for index in batch.refused:
         values[index] = None
     faults = hidden_faults(values, batch.dated)
-    return _read(records, default_region, faults) if faults else batch
+    return _read(records, default_region, {**faults, **known}) if faults else batch
 
 
 def _read(

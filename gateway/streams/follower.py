@@ -1,10 +1,11 @@
 """Follows a log from beginning to end and applies it to a table, forever.
 
 Theory of operation. A session reads all partitions without a group (`assign`, `read_uncommitted`: a record counts from
-the moment Kafka acknowledged it). It starts one record before each position, at the last record that was applied, and
-compares it with the fingerprint the table kept. Another record there, a position outside the log, or another topic id
-means that the topic was re-created or lost its tail: the follower goes to `MISMATCH`, applies nothing, and checks again
-from time to time; nothing is thrown away, since the table may be the last copy of what was lost.
+the moment Kafka acknowledged it). First it reads the last record that was applied of each partition again, and compares
+it with the fingerprint the table kept; then it goes on from the positions. Another record there, a position outside the
+log, or another topic id means that the topic was re-created or lost its tail: the follower goes to `MISMATCH`, applies
+nothing, and checks again from time to time; nothing is thrown away, since the table may be the last copy of what was
+lost.
 
 Any Kafka error ends the session, and a new one begins with the same comparison: so it also runs after leader changes.
 The table stores records and position together; a record handed to it twice changes nothing.
@@ -14,16 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
+from gateway.streams.misnamed import read_at
 from gateway.streams.quorum import NotFreshError
 
 log = logging.getLogger(__name__)
@@ -94,7 +96,6 @@ class Follower:
         self._clients = clients
         self._topic = topic
         self._table = table
-        self._partitions = len(table.positions())
         self._waiters: list[_Waiter] = []
         self._suspicion: str | None = None
         self._another: str | None = None
@@ -168,26 +169,25 @@ class Follower:
         try:
             async with asyncio.timeout(SETUP_DEADLINE_S):
                 await consumer.start()
-                unverified = await self._seek(consumer)
-            await self._follow(consumer, unverified)
+                await self._compare(consumer, await self._last_applied(consumer))
+            self._matched()
+            _assign(consumer, self._positions())
+            await self._follow(consumer)
         finally:
             self._compared = False
             await close(consumer)
 
-    async def _seek(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-        """Assign all partitions, each from its last applied record on; returns those offsets, still to be compared."""
+    async def _last_applied(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        """Where the last applied records are, as far as there are any. MismatchError: they cannot be in this log."""
         if self._another is not None:
             raise MismatchError(self._another)
-        partitions = [TopicPartition(self._topic, number) for number in range(self._partitions)]
-        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        positions = self._positions()
+        begins, ends = await consumer.beginning_offsets(positions), await consumer.end_offsets(positions)
         found = consumer.partitions_for_topic(self._topic) or set()  # known now, the calls before waited for it
-        if len(found) != self._partitions:
-            raise MismatchError(
-                f"{self._topic} has {len(found)} partitions, the view was built from {self._partitions}"
-            )
-        consumer.assign(partitions)  # from here to the seeks without a pause: the fetcher would look for a position
-        unverified: dict[TopicPartition, int] = {}
-        for tp, position in zip(partitions, self._table.positions(), strict=True):
+        if len(found) != len(positions):
+            raise MismatchError(f"{self._topic} has {len(found)} partitions, the view was built from {len(positions)}")
+        offsets: dict[TopicPartition, int] = {}
+        for tp, position in positions.items():
             last = self._table.fingerprint(tp.partition)
             start = position if last is None else last.offset
             if not begins[tp] <= start <= position <= ends[tp]:
@@ -195,38 +195,55 @@ class Follower:
                     f"{self._topic}-{tp.partition} holds offsets {begins[tp]} to {ends[tp]}, the view is at {position}"
                 )
             if last is not None:
-                unverified[tp] = last.offset
-            consumer.seek(tp, start)
-        return unverified
+                offsets[tp] = last.offset
+        return offsets
 
-    async def _follow(self, consumer: AIOKafkaConsumer, unverified: dict[TopicPartition, int]) -> None:
+    async def _compare(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+        """Read the last applied record of every partition again. Of a log that differs in one, nothing is applied."""
+        _assign(consumer, offsets)
+        while offsets:
+            for tp, (first, *_) in (await _read(consumer, lambda: offsets)).items():
+                offset = offsets.pop(tp, None)
+                if offset is not None and not (first.offset == offset and self._table.matches(tp.partition, first)):
+                    raise MismatchError(
+                        f"{tp.topic}-{tp.partition} has another record at offset {offset} than was applied"
+                    )
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         loop = asyncio.get_running_loop()
-        heard = loop.time()
+        heard = stepped = loop.time()
         while self._suspicion is None:
-            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+            fetched = await _read(consumer, self._positions)
             for tp, records in fetched.items():
-                if tp in unverified:
-                    self._verify(tp, unverified.pop(tp), records[0])
                 self._table.apply(tp.partition, records, await consumer.position(tp))
-            if not unverified and not self._compared:
-                self._matched()
+            now = loop.time()
+            if not fetched or now - stepped > POLL_MS / 1000:
+                await self._step_over_markers(consumer)
+                stepped = now
+            self._wake()
             if fetched:
-                heard = loop.time()
-                self._wake()
+                heard = now
                 await asyncio.sleep(0)  # while loading, getmany never has to wait: let the others run
-            elif loop.time() - heard > SILENCE_LIMIT_S:
+            elif now - heard > SILENCE_LIMIT_S:
                 await self._check_fetcher(consumer)
-                heard = loop.time()
+                heard = now
+
+    async def _step_over_markers(self, consumer: AIOKafkaConsumer) -> None:
+        """Events are written without transactions, but whoever does it otherwise leaves markers, which no read
+        returns; a position that stayed before one would never reach the end."""
+        for tp, position in self._positions().items():
+            passed = await consumer.position(tp)
+            if passed > position:
+                self._table.apply(tp.partition, [], passed)
+
+    def _positions(self) -> dict[TopicPartition, int]:
+        return {TopicPartition(self._topic, number): next_ for number, next_ in enumerate(self._table.positions())}
 
     def _matched(self) -> None:
         self._compared = True
         if self.problem is not None:
             log.warning("%s matches the view and is followed again", self._topic)
             self.state, self.problem = FollowerState.LOADING, None
-
-    def _verify(self, tp: TopicPartition, offset: int, record: Any) -> None:
-        if record.offset != offset or not self._table.matches(tp.partition, record):
-            raise MismatchError(f"{tp.topic}-{tp.partition} has another record at offset {offset} than was applied")
 
     async def _check_fetcher(self, consumer: AIOKafkaConsumer) -> None:
         """A dead fetch task is silent: nothing read although the log goes on."""
@@ -241,3 +258,24 @@ class Follower:
         for waiter in self._waiters:
             if not waiter.done.done() and self._reached(waiter.ends):
                 waiter.done.set_result(None)
+
+
+def _assign(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    """Without a pause up to the last seek: the fetcher would look for positions itself."""
+    consumer.assign(list(offsets))
+    for tp, offset in offsets.items():
+        consumer.seek(tp, offset)
+
+
+async def _read(
+    consumer: AIOKafkaConsumer, positions: Callable[[], Mapping[TopicPartition, int]]
+) -> Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]:
+    """The next records of some partitions."""
+    try:
+        fetched: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await consumer.getmany(
+            timeout_ms=POLL_MS, max_records=BATCH_RECORDS
+        )
+        return fetched
+    except UnicodeDecodeError:
+        read = {tp: await read_at(consumer, tp, offset, BATCH_RECORDS) for tp, offset in positions().items()}
+        return {tp: records for tp, records in read.items() if records}

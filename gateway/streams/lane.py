@@ -31,6 +31,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from gateway.streams.clients import Clients, close
+from gateway.streams.misnamed import read_at
 from gateway.streams.outputs import Outputs
 
 PRODUCERS = 2
@@ -125,8 +126,11 @@ class Lane:
         """Step 4: the next records, at most `limit`; empty when none came within READ_MS."""
         if self._written >= RECORDS_BEFORE_RENEWAL:
             raise LaneError(f"the producers of {self._partition} are renewed after {self._written} records")
-        fetched = await self._reader.getmany(timeout_ms=READ_MS, max_records=limit)
-        records: Sequence[ConsumerRecord[bytes, bytes]] = fetched.get(self._partition, [])
+        try:
+            fetched = await self._reader.getmany(timeout_ms=READ_MS, max_records=limit)
+            records: Sequence[ConsumerRecord[bytes, bytes]] = fetched.get(self._partition, [])
+        except UnicodeDecodeError:
+            records = await read_at(self._reader, self._partition, await self.position(), limit)
         if not records:
             self._empty_reads += 1
             if self._empty_reads % READS_BEFORE_CHECK == 0:

@@ -80,7 +80,11 @@ class HoldsInADict:
     """The view, as far as a decision needs it."""
 
     def __init__(self, holds: Holds) -> None:
-        self._records = {event_key(subject): record for subject, record in holds.items()}
+        self._records: dict[bytes, Record] = {}
+        self.hold(holds)
+
+    def hold(self, holds: Holds) -> None:
+        self._records |= {event_key(subject): record for subject, record in holds.items()}
 
     def positions(self) -> Sequence[int]:
         return [91, 17]

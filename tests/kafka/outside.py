@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.client import AIOKafkaClient
 from confluent_kafka import (
@@ -27,6 +27,8 @@ from gateway.localkafka import LocalKafka
 from gateway.settings import Settings
 from gateway.streams.clients import Clients
 from gateway.streams.closing import Client, close
+
+Answer = TypeVar("Answer")
 
 DEADLINE_S = 60.0
 """For whatever a test waits for: far above what it takes on a busy machine, so that only a defect reaches it."""
@@ -123,9 +125,10 @@ class Outsider:
         records: Sequence[bytes | Given],
         partition: int = 0,
         transactional_id: str | None = None,
+        timestamp_ms: int = 0,
         client: Mapping[str, str] | None = None,
     ) -> None:
-        """Write, acknowledged by all; in one transaction that is committed, if an id is given."""
+        """Write, acknowledged by all; in one transaction that is committed, if an id is given. Time 0 means now."""
         config = {
             **QUIET,
             "bootstrap.servers": self.bootstrap,
@@ -148,6 +151,7 @@ class Outsider:
                 given.key,
                 partition,
                 on_delivery=lambda error, _: failures.append(error) if error else None,
+                timestamp=timestamp_ms,
                 headers=given.headers or [],
             )
             producer.poll(0)
@@ -170,6 +174,9 @@ class Outsider:
 
     def end(self, topic: str, partition: int = 0, *, committed: bool = False) -> int:
         """The high watermark, or what a `read_committed` reader may read up to."""
+        return self._patiently(lambda: self._end(topic, partition, committed))
+
+    def _end(self, topic: str, partition: int, committed: bool = False) -> int:
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # annotated in part
         asked = {TopicPartition(topic, partition): latest}
@@ -235,24 +242,20 @@ class Outsider:
         return set(self._admin.list_topics(topic, DEADLINE_S).topics[topic].partitions[partition].isrs)
 
     def _wait_served(self, topic: str, partitions: int) -> None:
-        def every_leader_answers() -> None:
-            for number in range(partitions):
-                self.end(topic, number)
-
-        self._patiently(every_leader_answers)
+        for number in range(partitions):
+            self.end(topic, number)
 
     def _is_gone(self, topic: str) -> None:
         if self._admin.list_topics(topic, DEADLINE_S).topics[topic].error is None:
             raise KafkaException(KafkaError(KafkaError._IN_PROGRESS))
 
-    def _patiently(self, step: Callable[[], object]) -> None:
+    def _patiently(self, step: Callable[[], Answer]) -> Answer:
         deadline = time.monotonic() + DEADLINE_S
         while True:
             try:
-                step()
+                return step()
             except KafkaException:
-                assert time.monotonic() < deadline, "the brokers do not agree"
+                if time.monotonic() > deadline:
+                    raise
                 time.sleep(LOOK_EVERY_S)
                 self._admin = AdminClient({**QUIET, "bootstrap.servers": self.bootstrap})  # one that knows nothing old
-            else:
-                return
