@@ -8,21 +8,27 @@ end), the partition's worker stops rather than guess. What was lost is lost; an 
 2. Fence the partition's producers as a worker does, so that no worker delivers in between.
 3. Look again, for now it is final.
 4. In ONE transaction, on the producer with number 0: the audit record and the new offset.
+
+A running guard opens the stopped partition every few seconds, and fences us when that falls between 2 and 4: then it
+is done again from 2 on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from gateway.contract.topics import Topics
 from gateway.streams.clients import Clients, close
 from gateway.streams.lane import ResumeOffset, fence
 from gateway.streams.topics import KafkaUnreachableError
+
+log = logging.getLogger(__name__)
 
 SKIPPED_FROM = "sg-skipped-from"
 SKIPPED_THROUGH = "sg-skipped-through"
@@ -76,19 +82,27 @@ class SkipRequest:
 async def skip(clients: Clients, topics: Topics, request: SkipRequest, resume: ResumeOffset) -> Skipped:
     """Skip what is lost. NothingLostError, AmbiguousError: refused, nothing changed. KafkaUnreachableError."""
     partition = TopicPartition(topics.requests, request.partition)
-    producers: list[AIOKafkaProducer] = []
     try:
         async with asyncio.timeout(DEADLINE_S):
             await _gap(clients, partition, request, resume)  # 1
-            await fence(clients, request.group_id, partition, producers)  # 2
-            skipped = await _gap(clients, partition, request, resume)  # 3
-            await _record(producers[0], partition, topics.dead, request, skipped)  # 4
-            return skipped
+            while True:
+                try:
+                    return await _fence_and_record(clients, topics, request, resume)
+                except ProducerFenced:
+                    log.info("partition %d was opened by a guard meanwhile: once more", request.partition)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaUnreachableError(
-            f"partition {request.partition} could not be skipped: {error!r}; a running guard may have fenced us: "
-            f"try again"
-        ) from error
+        raise KafkaUnreachableError(f"partition {request.partition} could not be skipped: {error!r}") from error
+
+
+async def _fence_and_record(clients: Clients, topics: Topics, request: SkipRequest, resume: ResumeOffset) -> Skipped:
+    """Steps 2 to 4. ProducerFenced: a worker opened the partition in between."""
+    partition = TopicPartition(topics.requests, request.partition)
+    producers: list[AIOKafkaProducer] = []
+    try:
+        await fence(clients, request.group_id, partition, producers)  # 2
+        skipped = await _gap(clients, partition, request, resume)  # 3
+        await _record(producers[0], partition, topics.dead, request, skipped)  # 4
+        return skipped
     finally:
         await asyncio.gather(*(close(producer) for producer in producers))
 
