@@ -95,6 +95,7 @@ class Barrier:
         self._observe = observe
         self._client: AIOKafkaClient | None = None
         self._min_isr: int | None = None
+        self._config_problem = "the topic's settings have not been read yet"
         self._known: Known | None = None
         self._running: asyncio.Task[None] | None = None
         self._queued: asyncio.Task[None] | None = None
@@ -106,10 +107,14 @@ class Barrier:
 
     async def passed(self) -> None:
         """Share a round that starts after this call."""
-        if self._queued is None:
+        if self._queued is None or self._queued.done():  # done: cancelled while it waited, when the barrier ended
             self._queued = asyncio.create_task(self._round_after(self._running), name="barrier round")
             self._queued.add_done_callback(_retrieved)
-        await asyncio.shield(self._queued)
+        shared = self._queued
+        await asyncio.wait([shared])
+        if shared.cancelled():
+            raise NotFreshError("the barrier has ended")
+        shared.result()
 
     async def run(self) -> None:
         """Keep the client and the configuration, and run idle rounds, until cancelled."""
@@ -133,9 +138,11 @@ class Barrier:
                 self._client = client
             except (KafkaError, OSError) as error:
                 self._say(f"no broker answers: {error!r}")
-                await close(client)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
+            finally:
+                if self._client is not client:
+                    await close(client)
         try:
             yield
         finally:
@@ -150,7 +157,7 @@ class Barrier:
             async with asyncio.timeout(CONFIG_DEADLINE_S):
                 min_isr = await self._clients.min_insync_replicas(self._topic)
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("min.insync.replicas of %s could not be read: %r", self._topic, error)
+            self._config_problem = f"min.insync.replicas of {self._topic} cannot be read: {error!r}"
             return False
         if min_isr != self._min_isr:
             self._min_isr, self._known = min_isr, None
@@ -221,7 +228,7 @@ class Barrier:
     async def _confirmed_ends(self) -> Mapping[int, int]:
         """Steps 1 and 2."""
         if self._client is None or self._min_isr is None:
-            raise NotFreshError("the topic's settings have not been read yet")
+            raise NotFreshError(self._config_problem)
         known = self._known or await self._learn(self._client, self._min_isr)
         by_leader: dict[int, dict[int, int]] = {}
         for partition, leadership in known.leaders.items():
