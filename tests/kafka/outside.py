@@ -19,8 +19,14 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported without being marked so
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from gateway.localkafka import LocalKafka
@@ -113,6 +119,16 @@ class Outsider:
     def grow(self, topic: str, partitions: int) -> None:
         self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(DEADLINE_S)
         self._wait_served(topic, partitions)
+
+    def change(self, topic: str, **config: object) -> None:
+        """Set configurations of a topic; `_` in a name stands for `.`."""
+        entries = [
+            ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        for done in self._admin.incremental_alter_configs([resource]).values():
+            done.result(DEADLINE_S)
 
     def delete_before(self, topic: str, offset: int, partition: int = 0) -> None:
         """What retention does."""
