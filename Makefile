@@ -28,7 +28,7 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 test: lint ## style checks, then the whole suite against a real Kafka; ARGS="-k name" for a part
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
 
 soak: $(READY) ## the fault tests at full length; ARGS is passed to pytest
 	$(BIN)/python -m pytest -m soak $(ARGS)

@@ -5,8 +5,13 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.localkafka import LocalKafka, LocalKafkaConfig
+
+# Random tests have no time limit of their own: on a busy machine it would fail what is right.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 LONGEST_NAME = 100
 """Kafka allows 249 characters; tests add to the name."""

@@ -6,6 +6,8 @@ The figures of one machine mean little; the ratios of one run, interleaved over 
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -56,6 +58,7 @@ def main(
 
     Example: python -m tests.bench --rounds 3 --parts speed --variants d,a
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything started here ends also then
     load = Load(requests, subjects)
     names, wanted = variants.split(","), parts.split(",")
     results = Results(load=load)
