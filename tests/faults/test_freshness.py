@@ -1,0 +1,106 @@
+"""Acknowledged = enforced: the hold first, then a request to the same contact, a thousand times (guarantee 1).
+
+The proof that the barrier is what does it runs the same rounds without one. A follower is quick by nature, and mostly
+wins the race even so; so in that comparison both guards get a follower whose fetches are slow, as they are on a busy
+broker or with fetches tuned for throughput. The guard with its barrier waits for it; the one without does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from gateway.guard.guard import Guard
+from gateway.localkafka import LocalKafka
+from gateway.streams.barrier import Barrier
+from gateway.streams.clients import Clients
+from tests.faults.checker import check
+from tests.faults.inside import MakeTransform, Parts, guard_inside, ignore, no_region, whole_guard
+from tests.faults.scene import Scene
+from tests.faults.stage import Stage
+
+ROUNDS = 1_000
+
+HUNDREDS = 200
+"""Stale decisions that the same rounds find without the barrier, at the least."""
+
+SLOW_FETCH_BYTES = 16 * 1024 * 1024
+"""More than there ever is: each fetch of the follower waits its full 250 ms."""
+
+
+class SlowFollower(Clients):
+    """The follower's fetches wait to be full."""
+
+    def state_follower(self) -> AIOKafkaConsumer:
+        consumer = super().state_follower()
+        consumer._fetch_min_bytes = SLOW_FETCH_BYTES
+        return consumer
+
+
+class NoBarrier(Barrier):
+    """Passes at once, whatever the view lacks."""
+
+    async def passed(self) -> None:
+        return None
+
+
+def guard_without_barrier(parts: Parts) -> Guard:
+    barrier = NoBarrier(parts.clients, parts.topics.dnd_events, 1, None, 1.0)  # type: ignore[arg-type]  # never asked
+    return Guard(parts.clients, parts.topics, parts.fresh.view, barrier, no_region, ignore)
+
+
+@pytest.fixture
+def stage(kafka: LocalKafka, fresh_name: str, tmp_path: Path) -> Iterator[Stage]:
+    staged = Stage(kafka, fresh_name, tmp_path)
+    staged.open()
+    try:
+        yield staged
+    finally:
+        staged.close()
+
+
+def rounds(stage: Stage, count: int = ROUNDS) -> None:
+    """Each with a contact of its own; the request is sent when the hold's acknowledgement has come, at once."""
+    sender = stage.sender()
+    for number in range(count):
+        sender.hold(f"c{number}")
+        sender.request(f"c{number}", wait=False)
+    sender.request("never held")
+    stage.wait_all_decided()
+
+
+async def stale_decisions(stage: Stage, make: MakeTransform) -> int:
+    """How many of the rounds' requests were forwarded."""
+    async with guard_inside(stage.settings, make, new_clients=SlowFollower):
+        await asyncio.to_thread(rounds, stage)
+    report = await asyncio.to_thread(check, stage.history())
+    print(report)
+    assert report.requests == ROUNDS + 1
+    return report.forwarded - 1
+
+
+@pytest.mark.cluster
+def test_in_a_thousand_rounds_no_request_overtakes_a_hold_that_was_acknowledged_before(scene: Scene) -> None:
+    guard = scene.guard()
+    guard.start()
+    guard.wait_ready()
+    count = ROUNDS * scene.size.rounds
+    rounds(scene.stage, count)
+    guard.stop()
+    report = check(scene.stage.history())
+    print(report)
+    assert report.count == 0, report
+    assert (report.dropped, report.forwarded) == (count, 1)
+
+
+async def test_with_a_slow_follower_the_barrier_waits_and_none_is_stale(stage: Stage) -> None:
+    assert await stale_decisions(stage, whole_guard) == 0
+
+
+async def test_without_the_barrier_the_same_rounds_find_hundreds_of_stale_decisions(stage: Stage) -> None:
+    """The mechanism switched off."""
+    assert await stale_decisions(stage, guard_without_barrier) > HUNDREDS
