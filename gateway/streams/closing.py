@@ -46,6 +46,8 @@ async def close(client: Client, timeout: float = CLOSE_DEADLINE_S) -> None:
             await asyncio.wait(remains, timeout=CUT_GRACE_S)
     finally:
         _cut(client, stopping)  # also when we are cancelled ourselves: no task and no socket outlives this call
+        if isinstance(client, AIOKafkaProducer):
+            _failures_seen(client)
     if not stopping.done():
         log.warning("%s did not close within %g s and was abandoned", kind, timeout)
     elif not stopping.cancelled() and (error := stopping.exception()) is not None:
@@ -114,6 +116,17 @@ def _fail_calls(producer: AIOKafkaProducer) -> None:
         if future is not None and not future.done():
             future.set_exception(closed)
             future.exception()  # seen: somebody may wait for it, or nobody
+
+
+def _failures_seen(producer: AIOKafkaProducer) -> None:
+    """Whoever used the producer has heard of its failure; aiokafka leaves it in futures that nobody asks any more."""
+    batches = [batch for waiting in producer._message_accumulator._batches.values() for batch in waiting]
+    left = [batch._drain_waiter for batch in batches]
+    if producer._txn_manager is not None:
+        left.append(producer._txn_manager._transaction_waiter)
+    for future in left:
+        if future is not None and future.done() and not future.cancelled():
+            future.exception()
 
 
 def _outcome_seen(task: asyncio.Task[Any]) -> None:

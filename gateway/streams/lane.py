@@ -29,6 +29,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalOperation
+from aiokafka.structs import RecordMetadata
 
 from gateway.streams.clients import Clients, close
 from gateway.streams.misnamed import read_at
@@ -155,12 +157,7 @@ class Lane:
         self._written += sum(batch.record_count() for _, batch in outputs.batches())
         async with asyncio.timeout(DELIVERY_DEADLINE_S):
             await producer.begin_transaction()
-            sent = [
-                await producer.send_batch(batch, topic, partition=outputs.partition)
-                for topic, batch in outputs.batches()
-            ]
-            for delivered in sent:
-                await delivered
+            await _send(producer, outputs)
             await producer.send_offsets_to_transaction({self._partition: next_offset}, self._group_id)
             await producer.commit_transaction()
 
@@ -174,3 +171,26 @@ class Lane:
     async def close(self) -> None:
         """Close the clients. A transaction that is open stays open: the next lane, here or elsewhere, ends it."""
         await asyncio.gather(close(self._reader), *(close(producer) for producer in self._producers))
+
+
+async def _send(producer: AIOKafkaProducer, outputs: Outputs) -> None:
+    """Steps 8 and 9."""
+    sent: list[asyncio.Future[RecordMetadata]] = []
+    try:
+        for topic, batch in outputs.batches():
+            if outputs.partition not in await producer.partitions_for(topic):
+                raise LaneError(f"{topic} has no partition {outputs.partition}: outputs must grow before inputs")
+            sent.append(await producer.send_batch(batch, topic, partition=outputs.partition))
+            sent[-1].add_done_callback(_seen)
+    except IllegalOperation as error:
+        # aiokafka's word for a transaction that has failed meanwhile; why, is with what was sent before.
+        await asyncio.gather(*sent)
+        raise LaneError(f"the transaction ended before everything was sent: {error}") from error
+    for delivered in sent:
+        await delivered
+
+
+def _seen(sent: asyncio.Future[RecordMetadata]) -> None:
+    """After the first error the others are no news; asyncio would log them as never retrieved."""
+    if not sent.cancelled():
+        sent.exception()
