@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -34,6 +35,7 @@ SLOW = {"e-wait": 40, "e-send": 4}
 LATENCY_OF = ("a", "b", "c", "f-confluent")
 COLD_STARTS = (0, 100_000, 1_000_000)
 LONG_COLD_START = 10_000_000
+QUIET_HOLDS = 16_000
 FIRST_STALE_NUMBER = 1_000_000
 
 
@@ -77,14 +79,17 @@ def main(
         produce_holds(world.bootstrap, world.topics, sum(number % 25 < 2 for number in range(subjects)))
         if "speed" in wanted:
             _speed(world, names, rounds, results)
+        quiet = replace(world, topics=Topics("quiet."))  # no backlog that a new group would have to decide first
+        quiet.create_topics()
+        produce_holds(quiet.bootstrap, quiet.topics, QUIET_HOLDS)
         for name in names if "latency" in wanted else ():
             if name in LATENCY_OF:
-                results.latencies_ms[name] = latencies_ms(world, name)
+                results.latencies_ms[name] = latencies_ms(quiet, name)
                 console.print(f"latency of {name} measured")
         for index, name in enumerate(names if "stale" in wanted else ()):
             if name != "d":
                 first = FIRST_STALE_NUMBER + index * ROUNDS
-                results.stale[name] = stale_decisions(world, name, first)
+                results.stale[name] = stale_decisions(quiet, name, first)
                 console.print(f"{name}: {results.stale[name]} stale decisions in {ROUNDS} rounds")
         if "barrier" in wanted:
             results.barrier = barrier_times(world)
