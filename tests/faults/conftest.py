@@ -11,6 +11,7 @@ import pytest
 from gateway.localkafka import LocalKafka
 from tests.faults.admin import Admin
 from tests.faults.scene import LONG, SHORT, Scene, Size
+from tests.faults.stage import Stage
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +37,17 @@ def scene(
         yield staged
     finally:
         restore(cluster)
+        staged.close()
+
+
+@pytest.fixture
+def stage(kafka: LocalKafka, fresh_name: str, tmp_path: Path) -> Iterator[Stage]:
+    """Topics of its own on the single broker, for proofs that need no fault of a broker."""
+    staged = Stage(kafka, fresh_name, tmp_path)
+    staged.open()
+    try:
+        yield staged
+    finally:
         staged.close()
 
 

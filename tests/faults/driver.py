@@ -43,7 +43,7 @@ BIG_CHANNELS = ("SMS", "Email")
 class Load:
     """Per second, while it runs. `invalid` and `big` are parts of the requests."""
 
-    requests: float = 500.0
+    requests: float = 300.0
     events: float = 40.0
     people: int = 400
     invalid: float = 0.03

@@ -14,6 +14,7 @@ from gateway.localkafka import LocalKafka
 from gateway.settings import Settings
 from gateway.streams import topics as topic_admin
 from tests.faults.admin import Admin
+from tests.faults.checker import Report, check
 from tests.faults.clients import options
 from tests.faults.driver import event_key, event_value
 from tests.faults.history import REQUEST_ID, Action, Expected, History, Record, Sent, SentEvent, SentRequest, Subject
@@ -24,6 +25,9 @@ DECIDED_S = 60.0
 """For all requests of a small proof to be decided."""
 
 ACKNOWLEDGED_S = 60.0
+
+REQUESTS = 40
+"""In one batch of a small proof."""
 
 AT = 1_763_900_000_000
 """When the first hold was placed (ms); each later one is a millisecond later."""
@@ -114,6 +118,16 @@ def names() -> list[str]:
         "dnd.events",
         *[output(channel) for channel in CHANNELS],
     ]
+
+
+def contacts(start: int = 0) -> list[str]:
+    return [f"c{number}" for number in range(start, start + REQUESTS)]
+
+
+def judged(stage: Stage) -> Report:
+    report = check(stage.history())
+    print(report)
+    return report
 
 
 class Sender:

@@ -8,14 +8,11 @@ broker or with fetches tuned for throughput. The guard with its barrier waits fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
 from gateway.guard.guard import Guard
-from gateway.localkafka import LocalKafka
 from gateway.streams.barrier import Barrier
 from gateway.streams.clients import Clients
 from tests.faults.checker import check
@@ -51,16 +48,6 @@ class NoBarrier(Barrier):
 def guard_without_barrier(parts: Parts) -> Guard:
     barrier = NoBarrier(parts.clients, parts.topics.dnd_events, 1, None, 1.0)  # type: ignore[arg-type]  # never asked
     return Guard(parts.clients, parts.topics, parts.fresh.view, barrier, no_region, ignore)
-
-
-@pytest.fixture
-def stage(kafka: LocalKafka, fresh_name: str, tmp_path: Path) -> Iterator[Stage]:
-    staged = Stage(kafka, fresh_name, tmp_path)
-    staged.open()
-    try:
-        yield staged
-    finally:
-        staged.close()
 
 
 def rounds(stage: Stage, count: int = ROUNDS) -> None:

@@ -1,63 +1,39 @@
 """Each mechanism of the engine against a double that lacks it: the same fault, the same checker, another verdict.
 
 The fault is laid on by hand at its worst moment, so that no test waits for luck. With the mechanism the history is
-right; without it the checker finds the violation the mechanism is there for. (The barrier: see test_freshness. All
-interleavings of fencing and turns: tests/streams/test_fence_model.py. The view's batch: tests/view.)
+right; without it the checker finds the violation the mechanism is there for. (Two owners: see test_owners. The
+barrier: see test_freshness and test_stale_leader.)
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from rocksdict import WriteBatch
 
+from gateway.contract.events import event_key
+from gateway.contract.log import LogRecord
 from gateway.guard.guard import Guard
-from gateway.localkafka import LocalKafka
-from gateway.streams.clients import Clients, close
-from gateway.streams.lane import PRODUCERS, CommittedOffset, Lane, LaneError, ResumeOffset
+from gateway.streams.lane import PRODUCERS, Lane, LaneError
 from gateway.streams.outputs import Outputs
-from gateway.streams.worker import Batch
+from gateway.view.folding import Applied
+from gateway.view.meta import Fingerprint, Progress, partition_key
 from gateway.view.table import View
 from tests.faults.checker import Report, check
 from tests.faults.history import Expected
-from tests.faults.inside import Parts, guard_inside, ignore, no_region, parts_inside, whole_guard
-from tests.faults.stage import Stage
-
-REQUESTS = 40
-
-READ_S = 30.0
-"""For a batch that is known to be there."""
+from tests.faults.inside import Parts, guard_inside, ignore, no_region, whole_guard
+from tests.faults.stage import REQUESTS, Stage, contacts, judged
+from tests.view.logs import CLUSTER_ID, TOPIC, line, open_view, phone, place
 
 SMALL_BYTES = 20_000
 """`max.message.bytes` of an output topic, and less than a big request."""
-
-
-@pytest.fixture
-def stage(kafka: LocalKafka, fresh_name: str, tmp_path: Path) -> Iterator[Stage]:
-    staged = Stage(kafka, fresh_name, tmp_path)
-    staged.open()
-    try:
-        yield staged
-    finally:
-        staged.close()
-
-
-def contacts(start: int = 0) -> list[str]:
-    return [f"c{number}" for number in range(start, start + REQUESTS)]
-
-
-def judged(stage: Stage) -> Report:
-    report = check(stage.history())
-    print(report)
-    return report
 
 
 # Outputs and offset commit together, or not at all.
@@ -93,11 +69,12 @@ class OffsetApart(DiesOnce):
 
 
 async def after_a_death(stage: Stage, lane: type[Lane]) -> Report:
-    await asyncio.to_thread(stage.sender().request, *contacts())
+    """Three batches: the second is the owner's last, the third shows that the next owner is past the second."""
+    sender = stage.sender()
     async with guard_inside(stage.settings, new_lane=lane):
-        await asyncio.to_thread(stage.wait_all_decided)
-        await asyncio.to_thread(stage.sender().request, *contacts(REQUESTS))
-        await asyncio.to_thread(stage.wait_all_decided)
+        for batch in range(3):
+            await asyncio.to_thread(sender.request, *contacts(batch * REQUESTS))
+            await asyncio.to_thread(stage.wait_all_decided)
     return await asyncio.to_thread(judged, stage)
 
 
@@ -147,117 +124,6 @@ async def test_a_batch_that_the_broker_refuses_is_noticed_before_its_offset_is_c
 async def test_without_awaiting_each_batch_decisions_say_forwarded_and_nothing_was(stage: Stage) -> None:
     report = await with_one_too_large(stage, DoesNotAwait)
     assert any("is to be forwarded and was 0 times" in violation for violation in report.violations), report
-
-
-# Only one of two owners can deliver: fenced by the partition's own ids, before the committed offset is read.
-
-
-class IdsOfItsOwn(Lane):
-    """Transactional ids that belong to the owner, not to the partition: a new owner fences nobody (K6)."""
-
-    owners = 0
-
-    def __init__(self, clients: Clients, group_id: str, partition: TopicPartition) -> None:
-        IdsOfItsOwn.owners += 1
-        self._name = f"owner-{IdsOfItsOwn.owners}"
-        super().__init__(_Renaming(clients, self._name), group_id, partition)
-
-
-class _Renaming(Clients):
-    def __init__(self, clients: Clients, owner: str) -> None:
-        self.__dict__ |= clients.__dict__
-        self._owner = owner
-
-    def transactional_producer(self, transactional_id: str) -> AIOKafkaProducer:
-        return super().transactional_producer(f"{transactional_id}-{self._owner}")
-
-
-class AsksBeforeFencing(Lane):
-    """Reads the committed offset first, and fences the former owner then (K7)."""
-
-    async def open(self, committed: CommittedOffset, resume: ResumeOffset) -> None:
-        asked = await committed(self._partition)
-
-        async def remembered(_: TopicPartition) -> int | None:
-            return asked
-
-        await super().open(remembered, resume)
-
-
-@contextlib.asynccontextmanager
-async def two_owners(stage: Stage, kind: type[Lane]) -> AsyncIterator[tuple[Lane, Lane, Guard, CommittedOffset]]:
-    """Two lanes of one partition, neither open yet, the guard, and where to read the committed offset."""
-    async with parts_inside(stage.settings) as parts:
-        partition = TopicPartition(parts.topics.requests, 0)
-        group_id = stage.settings.guard.group_id
-        offsets = parts.clients.member(group_id, None, 10_000)
-        await offsets.start()
-        lanes = [kind(parts.clients, group_id, partition) for _ in range(2)]
-        try:
-            yield lanes[0], lanes[1], whole_guard(parts), offsets.committed
-        finally:
-            await asyncio.gather(close(offsets), *(lane.close() for lane in lanes))
-
-
-async def decide(lane: Lane, guard: Guard) -> tuple[Outputs, int]:
-    """Steps 4 to 6."""
-    async with asyncio.timeout(READ_S):
-        while not (records := await lane.read(REQUESTS)):
-            pass
-        outputs = lane.outputs()
-        await guard(Batch(lane._partition, records), outputs)
-        return outputs, await lane.position()
-
-
-async def frozen_with_a_batch_in_hand(stage: Stage, kind: type[Lane]) -> Report:
-    """The first owner has decided a batch and stops there; a second takes over; the first wakes and delivers."""
-    await asyncio.to_thread(stage.sender().request, *contacts())
-    async with two_owners(stage, kind) as (first, second, guard, committed):
-        await first.open(committed, guard.resume)
-        in_hand = await decide(first, guard)
-        await second.open(committed, guard.resume)
-        await second.deliver(*await decide(second, guard))
-        with contextlib.suppress(KafkaError):
-            await first.deliver(*in_hand)
-    return await asyncio.to_thread(judged, stage)
-
-
-async def test_an_owner_that_wakes_with_a_batch_in_hand_cannot_deliver_it_any_more(stage: Stage) -> None:
-    assert (await frozen_with_a_batch_in_hand(stage, Lane)).count == 0
-
-
-async def test_without_transactional_ids_of_the_partition_the_woken_owner_decides_twice(stage: Stage) -> None:
-    report = await frozen_with_a_batch_in_hand(stage, IdsOfItsOwn)
-    assert any("has 2 decisions" in violation for violation in report.violations), report
-
-
-async def takes_over_while_the_other_delivers(stage: Stage, kind: type[Lane]) -> Report:
-    """The first owner delivers just when the second has learnt the committed offset."""
-    await asyncio.to_thread(stage.sender().request, *contacts())
-    async with two_owners(stage, kind) as (first, second, guard, committed):
-        await first.open(committed, guard.resume)
-        await first.deliver(*await decide(first, guard))
-        await asyncio.to_thread(stage.sender().request, *contacts(REQUESTS))
-        in_hand = await decide(first, guard)
-
-        async def committed_then_delivered(partition: TopicPartition) -> int | None:
-            offset = await committed(partition)
-            with contextlib.suppress(KafkaError):
-                await first.deliver(*in_hand)
-            return offset
-
-        await second.open(committed_then_delivered, guard.resume)
-        await second.deliver(*await decide(second, guard))
-    return await asyncio.to_thread(judged, stage)
-
-
-async def test_a_new_owner_that_fences_before_it_asks_for_the_offset_decides_nothing_twice(stage: Stage) -> None:
-    assert (await takes_over_while_the_other_delivers(stage, Lane)).count == 0
-
-
-async def test_without_fencing_first_the_new_owner_starts_from_an_old_offset_and_decides_twice(stage: Stage) -> None:
-    report = await takes_over_while_the_other_delivers(stage, AsksBeforeFencing)
-    assert any("has 2 decisions" in violation for violation in report.violations), report
 
 
 # A group without offsets goes on behind the last decision.
@@ -315,3 +181,43 @@ async def test_without_the_topics_id_and_fingerprints_a_new_log_hides_holds_behi
         await asyncio.to_thread(stage.wait_all_decided)
     report = check(await asyncio.to_thread(stage.history, lost=lost), states=False)
     assert any("was forwarded although hold" in violation for violation in report.violations), report
+
+
+# Records and positions of the view are written in one batch.
+
+
+class Died(Exception):  # noqa: N818 - not an error: what happens to the process
+    """The process ends here."""
+
+
+class PositionFirst(View):
+    """Writes how far it has come before what it has learnt on the way, and dies in between."""
+
+    def apply(self, partition: int, records: Sequence[LogRecord], position: int) -> Applied:
+        progress = Progress(position, Fingerprint.of(records[-1]))
+        batch = WriteBatch(raw_mode=True)
+        batch.put(partition_key(partition), msgspec.msgpack.encode(progress))
+        self._write(batch)
+        raise Died
+
+
+class DiesBeforeWriting(View):
+    def _write(self, batch: WriteBatch) -> None:
+        raise Died
+
+
+@pytest.mark.parametrize(("kind", "held"), [(DiesBeforeWriting, True), (PositionFirst, False)])
+def test_a_view_that_dies_while_it_applies_knows_the_hold_after_all_unless_positions_are_written_apart(
+    tmp_path: Path, kind: type[View], held: bool
+) -> None:
+    """The next start reads on from the position the table names."""
+    hold = line(0, place("e1", phone(1)))
+    open_view(tmp_path / "view").close()
+    dying = kind.open(tmp_path / "view", topic=TOPIC, partitions=1, cluster_id=CLUSTER_ID)
+    with pytest.raises(Died):
+        dying.apply(0, [hold], 1)
+    dying.close()
+    view = open_view(tmp_path / "view")
+    view.apply(0, [each for each in [hold] if each.offset >= view.positions()[0]], 1)
+    assert (view.lookup([event_key(phone(1))]) != [None]) is held
+    view.close()

@@ -27,7 +27,6 @@ def test_a_view_deleted_or_cut_short_while_the_guard_is_down_is_rebuilt_before_a
             scene.faults += 1
             scene.driver.wait_produced(50)
             guard.start()
-    scene.wait_all_partitions_decide()
     scene.finish()
     scene.judge()
 
@@ -53,6 +52,5 @@ def test_a_guard_whose_group_lost_its_offsets_gives_no_second_decision(scene: Sc
         scene.admin.delete_group(scene.stage.settings.guard.group_id)
         scene.fault("struck")
         guard.start()
-    scene.wait_all_partitions_decide()
     scene.finish()
     scene.judge()

@@ -45,7 +45,6 @@ def test_dnd_events_created_anew_under_a_running_guard_holds_until_the_view_is_r
         assert json.loads(known.stdout)["events"] > 0
         assert guard.command("view", "discard").returncode == 0
         guard.start()
-    scene.wait_all_partitions_decide()
     scene.finish()
     scene.judge(scene.history(lost=deleted), states=False)
 
@@ -69,7 +68,6 @@ def test_a_request_too_large_for_its_output_leaves_a_stand_in_and_the_stream_goe
     for channel in BIG_CHANNELS:
         scene.admin.set_config(scene.topic(f"outbound.{channel.lower()}"), "max.message.bytes", str(SMALL_BYTES))
     scene.driver.start()
-    scene.wait_all_partitions_decide()
     scene.finish()
     history = scene.history()
     scene.judge(history)
@@ -100,7 +98,6 @@ def test_requests_deleted_undecided_stop_their_partition_until_an_operator_skips
         skipped = guard.command("skip", "--partition", str(partition), "--reason", "a test deleted them")
         assert skipped.returncode == 0, skipped.stderr
         guard.wait_ready()
-    scene.wait_all_partitions_decide()
     scene.finish()
     history = scene.history(deleted)
     scene.judge(history)
