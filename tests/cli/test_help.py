@@ -30,7 +30,7 @@ def test_help_shows_an_example_of_the_command(path: tuple[str, ...]) -> None:
     assert f"sendguard {' '.join(path)}" in shown.out.partition("Example:")[2]
 
 
-@pytest.mark.parametrize("path", COMMANDS.keys() - PRINTS_NO_DATA, ids=" ".join)
+@pytest.mark.parametrize("path", sorted(COMMANDS.keys() - PRINTS_NO_DATA), ids=" ".join)
 def test_a_command_that_prints_data_prints_json_on_demand(path: tuple[str, ...]) -> None:
     assert "--json" in sendguard({}, *path, "--help").out
 
