@@ -89,12 +89,16 @@ def decision_id_prefix(topic: str, partition: int) -> str:
     return f"{topic}-{partition}-"
 
 
-def offset_of(value: bytes) -> int:
-    """The request's offset from an encoded decision; ValueError when it is none of ours."""
+def offset_of(value: bytes, prefix: str) -> int:
+    """The request's offset from an encoded decision with an id of this prefix; ValueError when it is none."""
     try:
-        return int(msgspec.json.decode(value, type=_Identified).decision_id.rpartition("-")[2])
-    except msgspec.DecodeError as error:
+        identity = msgspec.json.decode(value, type=_Identified).decision_id
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a decision: {error}") from error
+    offset = identity.removeprefix(prefix)
+    if offset == identity or not (offset.isascii() and offset.isdigit()):
+        raise ValueError(f"not a decision with the prefix {prefix}: {identity}")
+    return int(offset)
 
 
 def encode_state(positions: Sequence[int]) -> msgspec.Raw:

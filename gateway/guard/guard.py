@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gateway.contract.decisions import offset_of
+from gateway.contract.decisions import decision_id_prefix, offset_of
 from gateway.contract.requests import InvalidRequestError
 from gateway.contract.topics import Topics
 from gateway.guard.deciding import BatchDecision, Lookup, Tally
@@ -81,7 +81,17 @@ def _misnamed(records: Sequence[object]) -> dict[int, InvalidRequestError]:
 async def behind_last_decision(clients: Clients, topics: Topics, partition: int) -> int | None:
     """Where a group without an offset goes on: the id of a partition's last decision holds the offset of its request.
 
-    None when there is no decision. Call it when the partition's producers are fenced. KafkaError, TimeoutError.
+    None when there is no decision; what else somebody wrote to the topic is looked behind. Call it when the partition's
+    producers are fenced. KafkaError, TimeoutError.
     """
-    last = await last_record(clients.reader(), topics.decisions, partition)
-    return None if last is None or last.value is None else offset_of(last.value) + 1
+    prefix = decision_id_prefix(topics.requests, partition)
+    last = await last_record(clients.reader(), topics.decisions, partition, lambda value: _decided(value, prefix) >= 0)
+    return None if last is None else _decided(last.value, prefix) + 1
+
+
+def _decided(value: bytes | None, prefix: str) -> int:
+    """The offset of the request, -1 when it is no decision of ours."""
+    try:
+        return -1 if value is None else offset_of(value, prefix)
+    except ValueError:
+        return -1

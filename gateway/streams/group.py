@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from gateway.streams.clients import Clients
 from gateway.streams.closing import close
@@ -28,6 +28,8 @@ POLL_MS = 200
 DRAIN_S = 4.0
 """What a revoked worker gets to finish its batch; below every rebalance time-out in use."""
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+"""Between two tries to join while no broker answers, doubling."""
 
 JOINS_LIMIT = 3
 RIVALRY_S = 60.0
@@ -51,6 +53,7 @@ class GroupMember(ConsumerRebalanceListener):
         self.workers: dict[TopicPartition, PartitionWorker] = {}
         self._member_id = ""
         self._joins: list[float] = []
+        self._ending = False
         self.joined = False
         """Whether a first assignment (maybe of no partition) has come."""
 
@@ -58,22 +61,48 @@ class GroupMember(ConsumerRebalanceListener):
         """Serve until `stop` is set. MembershipError: any fatal error of the group, such as a second member with our
         instance id (K19). A worker that ended by itself comes out here too."""
         self._member.subscribe([self._topic], listener=self)
+        serving = asyncio.create_task(self._serve(), name=f"member of the group of {self._topic}")
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
         try:
-            with self._fatal():
-                await self._member.start()
-            while not stop.is_set():
-                with self._fatal():
-                    await self._member.getmany(timeout_ms=POLL_MS)
-                self._check_rivals()
-                for worker in self.workers.values():
-                    if worker.task.done():
-                        worker.task.result()
-                        raise RuntimeError(f"{worker.task.get_name()} ended by itself")
+            # Apart, because joining, and any poll during a rebalance, waits for as long as the group takes.
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
         finally:
+            serving.cancel()  # never to poll again: a cancelled one counts as polling for ever (K14)
+            stopping.cancel()
+            await asyncio.gather(serving, stopping, return_exceptions=True)
+            self._ending = True
             await self._stop(list(self.workers))
             if stop.is_set():
                 self._leave_when_closed()
             await close(self._member)
+
+    async def _serve(self) -> None:
+        await self._join()
+        while True:
+            with self._fatal():
+                await self._member.getmany(timeout_ms=POLL_MS)
+            self._check_rivals()
+            for worker in self.workers.values():
+                if worker.task.done():
+                    worker.task.result()
+                    raise RuntimeError(f"{worker.task.get_name()} ended by itself")
+
+    async def _join(self) -> None:
+        """Kafka may be away just now: it is asked again, as everybody here does."""
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                with self._fatal():
+                    await self._member.start()
+            except MembershipError as error:
+                if not isinstance(error.__cause__, KafkaConnectionError):
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+            else:
+                return
 
     def _check_rivals(self) -> None:
         """Of two live members with one instance id each takes the membership from the other at its next heartbeat."""
@@ -118,6 +147,8 @@ class GroupMember(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         assigned = set(assigned)
         self._member.pause(*assigned)
+        if self._ending:
+            return
         for partition in assigned:
             self.workers[partition] = self._start_worker(partition, self._member)
         self.joined = True

@@ -33,6 +33,7 @@ from aiokafka.errors import IllegalOperation
 from aiokafka.structs import RecordMetadata
 
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import Client
 from gateway.streams.misnamed import read_at
 from gateway.streams.outputs import Outputs
 
@@ -170,7 +171,13 @@ class Lane:
 
     async def close(self) -> None:
         """Close the clients. A transaction that is open stays open: the next lane, here or elsewhere, ends it."""
-        await asyncio.gather(close(self._reader), *(close(producer) for producer in self._producers))
+        clients: list[Client] = [self._reader, *self._producers]
+        closing = [asyncio.create_task(close(client), name="close lane") for client in clients]
+        try:
+            await asyncio.wait(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait(closing)  # each has its deadline; one cancelled before it began would close nothing
+            raise
 
 
 async def _send(producer: AIOKafkaProducer, outputs: Outputs) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -18,8 +19,14 @@ POLL_MS = 200
 """Longest wait of one poll."""
 
 
-async def last_record(reader: AIOKafkaConsumer, topic: str, number: int) -> ConsumerRecord[bytes, bytes] | None:
-    """The last committed record of a partition, None when there is none. Starts and closes `reader`.
+Wanted = Callable[[bytes | None], bool]
+"""Whether a record with this value is looked for."""
+
+
+async def last_record(
+    reader: AIOKafkaConsumer, topic: str, number: int, wanted: Wanted
+) -> ConsumerRecord[bytes, bytes] | None:
+    """The last committed record of a partition that is `wanted`, None when there is none. Starts and closes `reader`.
 
     Call it when no transaction can be open on the partition (after fencing), else it may miss the last ones.
     KafkaError or TimeoutError when the cluster does not answer.
@@ -35,22 +42,22 @@ async def last_record(reader: AIOKafkaConsumer, topic: str, number: int) -> Cons
             start = end
             while start > begin:
                 start = max(begin, end - step)
-                last = await _last_between(reader, partition, start, end)
+                last = await _last_between(reader, partition, start, end, wanted)
                 if last is not None:
                     return last
-                step *= 16  # only markers and aborted records there: look further back
+                step *= 16  # only markers, aborted records and others there: look further back
             return None
     finally:
         await close(reader)
 
 
 async def _last_between(
-    reader: AIOKafkaConsumer, partition: TopicPartition, start: int, end: int
+    reader: AIOKafkaConsumer, partition: TopicPartition, start: int, end: int, wanted: Wanted
 ) -> ConsumerRecord[bytes, bytes] | None:
     reader.seek(partition, start)
     last: ConsumerRecord[bytes, bytes] | None = None
     while await reader.position(partition) < end:
         fetched = await reader.getmany(timeout_ms=POLL_MS)
-        records = fetched.get(partition, [])
-        last = records[-1] if records else last
+        found = [record for record in fetched.get(partition, []) if wanted(record.value)]
+        last = found[-1] if found else last
     return last

@@ -69,16 +69,31 @@ def test_the_outcomes_are_those_of_the_contract_in_their_order() -> None:
 
 @pytest.mark.parametrize("topic", ["outbound.requests", "eu-1.outbound.requests", "a-1-2"])
 def test_the_offset_is_read_back_from_the_id_whatever_the_topic_is_called(topic: str) -> None:
-    written = encode_decision(decision(decision_id=f"{decision_id_prefix(topic, 12)}987654321"))
-    assert offset_of(written) == 987654321
+    prefix = decision_id_prefix(topic, 12)
+    assert offset_of(encode_decision(decision(decision_id=f"{prefix}987654321")), prefix) == 987654321
 
 
-@pytest.mark.parametrize(
-    "value", [b"", b"{}", b"[]", b'{"decision_id":7}', b'{"decision_id":"x"}', b'{"decision_id":""}']
-)
-def test_what_is_no_decision_of_ours_gives_no_offset(value: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any message: the operator sees the record
-        offset_of(value)
+NO_DECISIONS = [
+    b"",
+    b"\xff",
+    b'"\xff"',
+    b"{}",
+    b"[]",
+    b'{"decision_id":7}',
+    b'{"decision_id":""}',
+    b'{"decision_id":"outbound.requests-3-"}',
+    b'{"decision_id":"outbound.requests-3-x"}',
+    b'{"decision_id":"outbound.requests-3--1"}',
+    b'{"decision_id":"outbound.requests-33-1"}',
+    b'{"decision_id":"other.requests-3-1"}',
+    '{"decision_id":"outbound.requests-3-٣"}'.encode(),
+]
+
+
+@pytest.mark.parametrize("value", NO_DECISIONS)
+def test_what_is_no_decision_of_this_partition_gives_no_offset(value: bytes) -> None:
+    with pytest.raises(ValueError, match="not a decision"):
+        offset_of(value, decision_id_prefix("outbound.requests", 3))
 
 
 def test_a_stand_in_says_where_the_original_is_and_how_to_recognise_it() -> None:

@@ -21,7 +21,7 @@ from gateway.streams.outputs import Outputs
 from gateway.streams.quorum import NotFreshError
 from gateway.streams.worker import Batch
 from tests.guard.batches import CONTACT, PARTITION, TOPICS, HoldsInADict, held, value
-from tests.kafka.outside import Outsider, clients_for
+from tests.kafka.outside import Given, Outsider, clients_for
 
 INPUT = TopicPartition(TOPICS.requests, PARTITION)
 
@@ -157,3 +157,13 @@ async def test_without_an_offset_it_goes_on_behind_the_last_decision(kafka: Loca
     outsider.open_transaction(topics.decisions, decisions[:1], fresh_name).abort_transaction(60)
     assert await behind_last_decision(clients, topics, 0) == 42
     assert await behind_last_decision(clients, topics, 1) is None
+
+
+async def test_what_somebody_else_wrote_to_the_decisions_is_looked_behind(kafka: LocalKafka, fresh_name: str) -> None:
+    """A test message must not keep a guard without an offset from starting for ever, nor lead it astray."""
+    outsider, topics, clients = Outsider.of(kafka), Topics(f"{fresh_name}."), clients_for(kafka)
+    outsider.create(topics.decisions)
+    outsider.produce(topics.decisions, [json.dumps({"decision_id": f"{topics.requests}-0-7"}).encode()])
+    others = [b"hello", b"", b'{"decision_id":"x"}', json.dumps({"decision_id": f"{topics.requests}-1-999"}).encode()]
+    outsider.produce(topics.decisions, [*others, Given(None, b"k")] * 10)
+    assert await behind_last_decision(clients, topics, 0) == 8

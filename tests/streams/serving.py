@@ -86,6 +86,11 @@ class Stage:
         await until(lambda: self.is_exact(count, partition), lambda: self.decided(partition))
 
 
+def numbers(count: int) -> list[bytes]:
+    """Values that tell their offset."""
+    return [b"%d" % number for number in range(count)]
+
+
 @dataclass
 class Copier:
     """Writes each record's value to `copies` and its offset to `decisions`. Not fresh for the first so many calls."""

@@ -216,3 +216,18 @@ async def test_a_closed_lane_leaves_nothing_running(kafka: LocalKafka, stage: St
     async with open_lane(kafka, stage) as lane:
         await read_some(lane)
     await until(lambda: asyncio.all_tasks() == before)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_close_that_is_cancelled_closes_all_the_same(kafka: LocalKafka, stage: Stage, turns: int) -> None:
+    """A worker that is late is cancelled, maybe while it closes its lane."""
+    before = asyncio.all_tasks()
+    async with open_lane(kafka, stage) as lane:
+        closing = asyncio.create_task(lane.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        if turns:
+            assert all(producer._closed for producer in lane._producers)
+    await until(lambda: asyncio.all_tasks() == before)

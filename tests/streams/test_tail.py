@@ -11,7 +11,7 @@ from tests.kafka.outside import DEADLINE_S, Outsider, clients_for
 
 
 async def last_value(kafka: LocalKafka, topic: str, partition: int = 0) -> bytes | None:
-    last = await last_record(clients_for(kafka).reader(), topic, partition)
+    last = await last_record(clients_for(kafka).reader(), topic, partition, lambda value: value != b"unwanted")
     return None if last is None else last.value
 
 
@@ -51,6 +51,13 @@ async def test_markers_and_what_was_taken_back_are_looked_behind(
 async def test_with_nothing_but_markers_there_is_none(kafka: LocalKafka, outsider: Outsider, fresh_name: str) -> None:
     outsider.open_transaction(fresh_name, [b"taken back"] * 50, fresh_name).abort_transaction(DEADLINE_S)
     assert await last_value(kafka, fresh_name) is None
+
+
+async def test_what_is_not_wanted_is_looked_behind_however_much_it_is(
+    kafka: LocalKafka, outsider: Outsider, fresh_name: str
+) -> None:
+    outsider.produce(fresh_name, [b"1", b"2", *[b"unwanted"] * 2_000])
+    assert await last_value(kafka, fresh_name) == b"2"
 
 
 async def test_what_retention_deleted_is_not_looked_for(kafka: LocalKafka, outsider: Outsider, fresh_name: str) -> None:
