@@ -35,7 +35,6 @@ def test_a_guard_frozen_past_its_session_and_woken_writes_nothing_that_another_h
     scene.driver.start()
     for _ in range(scene.size.rounds):
         both_serve(scene, guards)
-        scene.rng.shuffle(guards)
         frozen, other = guards
         scene.wait_decided(scene.rng.randrange(50, 500))
         frozen.freeze()
@@ -44,6 +43,7 @@ def test_a_guard_frozen_past_its_session_and_woken_writes_nothing_that_another_h
         scene.wait_all_partitions_decide()
         frozen.thaw()
         scene.wait_decided(scene.rng.randrange(50, 500))
+        guards.reverse()
     both_serve(scene, guards)
     scene.finish()
     scene.judge()
