@@ -261,9 +261,7 @@ class Barrier:
         metadata = await self._metadata(client, client.get_random_node())
         factors = {len(leadership.replicas) for leadership in metadata.partitions.values()}
         if len(factors) != 1:
-            raise NotFreshError(
-                f"the partitions of {self._topic} have different replica counts: reassignment under way"
-            )
+            raise NotFreshError(f"partitions of {self._topic} differ in their replicas: reassignment under way")
         if any(leadership.leader < 0 for leadership in metadata.partitions.values()):
             raise NotFreshError(f"a partition of {self._topic} has no leader")
         self._known = Known(metadata.partitions, max(0, factors.pop() - min_isr))
@@ -274,9 +272,7 @@ class Barrier:
         if metadata.error:
             raise NotFreshError(f"{self._topic}: broker {node} answers with Kafka error {metadata.error}")
         if len(metadata.partitions) != self._partitions:
-            raise NotFreshError(
-                f"{self._topic} has {len(metadata.partitions)} partitions instead of {self._partitions}"
-            )
+            raise NotFreshError(f"{self._topic} has {len(metadata.partitions)} partitions, not {self._partitions}")
         if not self._applied.bind(metadata.topic_id):
             reason = f"{self._topic} was re-created: its topic id is {metadata.topic_id} now"
             self._applied.suspect(reason)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
+from gateway.streams.misnamed import read_at
 from gateway.streams.topics import KafkaUnreachableError
+
+Offsets = dict[TopicPartition, int]
 
 POLL_MS = 500
 """Longest wait of one poll; a poll ends at once when records are there."""
@@ -31,40 +34,47 @@ async def read_to_end(clients: Clients, topic: str, take: Callable[[Sequence[Log
     try:
         async with asyncio.timeout(SILENCE_LIMIT_S):
             await consumer.start()
-            ends = await _from_the_beginning(consumer, topic)
-        return await _read(consumer, ends, take)
+            positions, ends = await _from_the_beginning(consumer, topic)
+        return await _read(consumer, positions, ends, take)
     except (KafkaError, OSError, TimeoutError) as error:
         raise KafkaUnreachableError(f"{topic} cannot be read: {error!r}") from error
     finally:
         await close(consumer)
 
 
-async def _from_the_beginning(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, int]:
+async def _from_the_beginning(consumer: AIOKafkaConsumer, topic: str) -> tuple[Offsets, Offsets]:
     await consumer.end_offsets([TopicPartition(topic, 0)])  # waits until the topic is known
     partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
     consumer.assign(partitions)
     for partition, begin in begins.items():
         consumer.seek(partition, begin)
-    return {partition: end for partition, end in ends.items() if end > begins[partition]}
+    return begins, ends
 
 
 async def _read(
-    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], take: Callable[[Sequence[LogRecord]], None]
+    consumer: AIOKafkaConsumer, positions: Offsets, ends: Offsets, take: Callable[[Sequence[LogRecord]], None]
 ) -> int:
     loop = asyncio.get_running_loop()
     heard = loop.time()
     count = 0
-    while ends:
-        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+    while any(positions[partition] < end for partition, end in ends.items()):
+        fetched = await _next(consumer, positions)
         for partition, records in fetched.items():
-            wanted = [record for record in records if record.offset < ends.get(partition, 0)]
+            wanted = [record for record in records if record.offset < ends[partition]]
             take(wanted)
             count += len(wanted)
-            if partition in ends and await consumer.position(partition) >= ends[partition]:
-                del ends[partition]
+        for partition in ends:  # also where nothing came: a position passes markers of transactions
+            positions[partition] = await consumer.position(partition)
         if fetched:
             heard = loop.time()
         elif loop.time() - heard > SILENCE_LIMIT_S:
             raise TimeoutError(f"nothing read for {SILENCE_LIMIT_S:g} s")
     return count
+
+
+async def _next(consumer: AIOKafkaConsumer, positions: Offsets) -> Mapping[TopicPartition, Sequence[LogRecord]]:
+    try:
+        return await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+    except UnicodeDecodeError:
+        return {tp: await read_at(consumer, tp, position, BATCH_RECORDS) for tp, position in positions.items()}
