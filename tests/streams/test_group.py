@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from aiokafka import TopicPartition
 
+from gateway.app import STOP_DEADLINE_S
 from gateway.localkafka import LocalKafka, LocalKafkaConfig
 from gateway.streams import group as module
 from gateway.streams.group import GroupMember, MembershipError, group_member
@@ -220,8 +221,8 @@ frozen = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
-SOON_S = 15.0
-"""What the service waits for its roles; longer, and it does not end in an orderly way."""
+SOON_S = STOP_DEADLINE_S + 5.0
+"""What the service waits for its roles, and room for a busy machine; it takes 10 s."""
 
 
 @frozen
