@@ -20,6 +20,9 @@ ANSWER_S = 2.0
 STOP_S = 40.0
 """Longer than the service's own limits for stopping."""
 
+GAVE_UP = "our membership in the group"
+"""A guard that is frozen again and again within a minute ends, and is started again by whoever supervises it."""
+
 LOG_SHOWN = 4_000
 """Characters of the log's end in a failure's message."""
 
@@ -78,6 +81,15 @@ class Guard:
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def restart_if_it_gave_up(self) -> bool:
+        """What a supervisor does. A guard may end by itself for one reason only: its membership was lost repeatedly."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        assert GAVE_UP in self.log_tail(), f"the guard has ended:\n{self.log_tail()}"
+        self._forget()
+        self.start()
+        return True
 
     def reasons(self) -> list[str] | None:
         """Why it is not ready, empty when it is, None when it does not answer. It must not have ended."""

@@ -126,10 +126,13 @@ class Scene:
         self.wait(lambda: all(self.decided.through[number] >= end for number, end in ends.items()))
 
     def wait(self, condition: Callable[[], bool], patience_s: float = DRAIN_S) -> None:
-        """Until the condition holds; decisions are read meanwhile."""
+        """Until the condition holds; decisions are read and guards are supervised meanwhile."""
 
         def polled() -> bool:
             self.decided.poll(0.02)
+            for guard in self._guards:
+                if guard.restart_if_it_gave_up():
+                    self.note("a guard gave up and is started again")
             return condition()
 
         self.driver.wait(polled, patience_s)
