@@ -63,6 +63,7 @@ class Note(StrEnum):
     UNKNOWN_EVENT = "unknown_event"  # a kind of event we have no row for
     UNKNOWN_CODE = "unknown_code"  # a failure whose code or reason has no row
     TEMPORARY_FAILURE = "temporary_failure"
+    NO_EFFECT = "no_effect"  # a failure that has a row, and the row says: it tells nothing of the person's wish
     BAD_ADDRESS = "bad_address"  # nothing that could be held
     UNKNOWN_ACCOUNT = "unknown_account"  # signed for an account, page or number that no location has
     KEYWORD_CONFLICT = "keyword_conflict"  # the provider's word and our profile differ; the stricter counts
