@@ -83,8 +83,8 @@ class Checkpoint:
             outputs.append(self._topic, event_key(subject), value, now)
         self._undelivered[partition] = len(subjects)
 
-    async def resume(self, partition: int) -> int | None:  # noqa: ARG002 - the engine asks for it by partition
-        """From the beginning: writing a record again changes nothing."""
+    async def outputs_end(self, partition: int) -> int | None:  # noqa: ARG002 - the engine asks by partition
+        """Nobody needs to know: writing a record again changes nothing."""
         return None
 
     def delivered(self, batch: Batch) -> None:

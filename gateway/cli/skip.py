@@ -63,7 +63,7 @@ def skip(
 async def _skip(settings: Settings, request: skipping.SkipRequest) -> skipping.Skipped:
     clients, topics = Clients(settings.kafka), Topics(settings.topics.prefix)
 
-    async def resume(partition: int) -> int | None:
+    async def outputs_end(partition: int) -> int | None:
         return await behind_last_decision(clients, topics, partition)
 
-    return await skipping.skip(clients, topics, request, resume)
+    return await skipping.skip(clients, topics, request, outputs_end)

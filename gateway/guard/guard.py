@@ -60,7 +60,7 @@ class Guard:
         decision = BatchDecision(self._topics, partition, readable, self._view, now_ms(), outputs)
         self._undelivered[partition] = decision.decide()
 
-    async def resume(self, partition: int) -> int | None:
+    async def outputs_end(self, partition: int) -> int | None:
         return await behind_last_decision(self._clients, self._topics, partition)
 
     def delivered(self, batch: Batch) -> None:
@@ -79,7 +79,7 @@ def _misnamed(records: Sequence[object]) -> dict[int, InvalidRequestError]:
 
 
 async def behind_last_decision(clients: Clients, topics: Topics, partition: int) -> int | None:
-    """Where a group without an offset goes on: the id of a partition's last decision holds the offset of its request.
+    """Where a partition's decisions end: the id of the last one holds the offset of its request.
 
     None when there is no decision; what else somebody wrote to the topic is looked behind. Call it when the partition's
     producers are fenced. KafkaError, TimeoutError.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient
@@ -208,6 +208,16 @@ class Clients:
             retry_backoff_ms=100,
             **self._connection,
         )
+
+    async def offset_metadata(self, group_id: str, partition: TopicPartition) -> str:
+        """What was committed beside the group's offset of a partition, empty for nothing. KafkaError."""
+        admin = self.admin()
+        try:
+            await admin.start()
+            found = await admin.list_consumer_group_offsets(group_id, partitions=[partition])
+            return str(found[partition].metadata or "")
+        finally:
+            await close(admin)
 
     async def min_insync_replicas(self, topic: str) -> int:
         """The live value of the topic. KafkaError when no broker says it."""

@@ -4,17 +4,17 @@ Theory of operation. Opening:
 
 1. Start the producers ONE AFTER ANOTHER, ALWAYS IN THE SAME ORDER. Each start fences whoever had that transactional id
    before and ends its transaction, so of two owners that open at the same time only one can then deliver.
-2. Read the group's committed offset: final only now, since every former transaction has ended (K7).
+2. Read the group's committed offset: final only now, since every former transaction has ended (K7). It is checked
+   against the outputs' end (`resuming`).
 3. Seek the reader there.
 
 Delivering a batch:
 
 7. Begin on the next producer in turn, the FIRST ON NUMBER 0. In turn, because a producer whose last markers are still
    being written would wait 20 ms or more (K11).
-8. Send the output batches.
-9. Await every one: a commit does not notice a failed batch (K5).
-10. Send the input offset into the transaction.
-11. Commit. Only then may the next transaction begin.
+8. Send the output batches and, while they travel, the input offset into the transaction.
+9. Await every one of them: a commit does not notice a failed batch (K5).
+10. Commit. Only then may the next transaction begin.
 
 (4 to 6, read, barrier and decide, are the worker's.) Steps 1 and 7 in this order are what makes turns safe: with the
 producers fenced in parallel, or the first transaction on another one, two owners can decide the same record.
@@ -26,7 +26,8 @@ After any error a lane is closed and a new one opened: a producer that failed on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalOperation
@@ -36,6 +37,7 @@ from gateway.streams.clients import Clients, close
 from gateway.streams.closing import Client
 from gateway.streams.misnamed import read_at
 from gateway.streams.outputs import Outputs
+from gateway.streams.resuming import CommittedOffset, FindOutputsEnd, Group, position
 
 PRODUCERS = 2
 """Transactional producers per partition. Part of the protocol, not a setting: owners with different numbers would not
@@ -53,12 +55,6 @@ DELIVERY_DEADLINE_S = 20.0
 RECORDS_BEFORE_RENEWAL = 2**30
 """Records written before the producers are renewed, all topics together: a producer's sequence numbers run out after
 2^31 records on a partition (K12). It takes 40 ms, once in hours."""
-
-CommittedOffset = Callable[[TopicPartition], Awaitable[int | None]]
-"""The group's committed offset of a partition, None when there is none."""
-
-ResumeOffset = Callable[[int], Awaitable[int | None]]
-"""Where to go on in a partition number without a committed offset, None for the beginning."""
 
 
 class LaneError(Exception):
@@ -107,23 +103,18 @@ class Lane:
         self._behind_at: int | None = None
         self._next = 0
 
-    async def open(self, committed: CommittedOffset, resume: ResumeOffset) -> None:
-        """Steps 1 to 3. `resume` says where to go on when the group has no offset; RequestsLostError: that is gone."""
+    async def open(self, committed: CommittedOffset, outputs_end: FindOutputsEnd) -> None:
+        """Steps 1 to 3. RequestsLostError: the next record to read is not in the log any more."""
         async with asyncio.timeout(DELIVERY_DEADLINE_S):
             await fence(self._clients, self._group_id, self._partition, self._producers)
-            next_offset = await committed(self._partition)
-            if next_offset is None:
-                next_offset = await resume(self._partition.partition)
             await self._reader.start()
-            begin = (await self._reader.beginning_offsets([self._partition]))[self._partition]
-            end = (await self._reader.end_offsets([self._partition]))[self._partition]
-            if next_offset is None:
-                next_offset = begin
-            if not begin <= next_offset <= end:
-                raise RequestsLostError(self._partition, next_offset, begin, end)
+            group = Group(self._clients, self._group_id, committed)
+            at = await position(self._reader, self._partition, group, outputs_end)
+            if not at.begin <= at.next_offset <= at.end:
+                raise RequestsLostError(self._partition, *at)
             self._reader.assign([self._partition])
-            self._reader.seek(self._partition, next_offset)
-            self._next = next_offset
+            self._reader.seek(self._partition, at.next_offset)
+            self._next = at.next_offset
 
     async def read(self, limit: int) -> Sequence[ConsumerRecord[bytes, bytes]]:
         """Step 4: the next records, at most `limit`; empty when none came within READ_MS."""
@@ -152,15 +143,39 @@ class Lane:
         return Outputs(self._producers[0].create_batch, self._partition.partition)
 
     async def deliver(self, outputs: Outputs, next_offset: int) -> None:
-        """Steps 7 to 11."""
+        """Steps 7 to 10."""
         producer = self._producers[self._transactions % PRODUCERS]
         self._transactions += 1
         self._written += sum(batch.record_count() for _, batch in outputs.batches())
         async with asyncio.timeout(DELIVERY_DEADLINE_S):
             await producer.begin_transaction()
-            await _send(producer, outputs)
-            await producer.send_offsets_to_transaction({self._partition: next_offset}, self._group_id)
+            await self._send(producer, outputs, next_offset)
             await producer.commit_transaction()
+
+    async def _send(self, producer: AIOKafkaProducer, outputs: Outputs, next_offset: int) -> None:
+        """Steps 8 and 9."""
+        number = outputs.partition
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        try:
+            for topic, batch in outputs.batches():
+                if number not in await producer.partitions_for(topic):
+                    raise LaneError(f"{topic} has no partition {number}: outputs must grow before inputs")
+                sent.append(await producer.send_batch(batch, topic, partition=number))
+                sent[-1].add_done_callback(_seen)
+        except IllegalOperation as error:
+            # aiokafka's word for a transaction that has failed meanwhile; why, is with what was sent before.
+            await asyncio.gather(*sent)
+            raise LaneError(f"the transaction ended before everything was sent: {error}") from error
+        offset = asyncio.create_task(
+            producer.send_offsets_to_transaction({self._partition: next_offset}, self._group_id), name="send offset"
+        )
+        offset.add_done_callback(_seen)
+        try:
+            for delivered in sent:
+                await delivered
+            await offset
+        finally:
+            offset.cancel()
 
     async def _check_reader(self) -> None:
         position = await self._reader.position(self._partition)
@@ -180,24 +195,7 @@ class Lane:
             raise
 
 
-async def _send(producer: AIOKafkaProducer, outputs: Outputs) -> None:
-    """Steps 8 and 9."""
-    sent: list[asyncio.Future[RecordMetadata]] = []
-    try:
-        for topic, batch in outputs.batches():
-            if outputs.partition not in await producer.partitions_for(topic):
-                raise LaneError(f"{topic} has no partition {outputs.partition}: outputs must grow before inputs")
-            sent.append(await producer.send_batch(batch, topic, partition=outputs.partition))
-            sent[-1].add_done_callback(_seen)
-    except IllegalOperation as error:
-        # aiokafka's word for a transaction that has failed meanwhile; why, is with what was sent before.
-        await asyncio.gather(*sent)
-        raise LaneError(f"the transaction ended before everything was sent: {error}") from error
-    for delivered in sent:
-        await delivered
-
-
-def _seen(sent: asyncio.Future[RecordMetadata]) -> None:
+def _seen(sent: asyncio.Future[Any]) -> None:
     """After the first error the others are no news; asyncio would log them as never retrieved."""
     if not sent.cancelled():
         sent.exception()

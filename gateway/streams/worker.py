@@ -24,9 +24,10 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RecordListTooLargeError
 
 from gateway.streams.clients import HEARTBEATS_PER_SESSION, Clients
-from gateway.streams.lane import CommittedOffset, Lane, LaneError, RequestsLostError
+from gateway.streams.lane import Lane, LaneError, RequestsLostError
 from gateway.streams.outputs import Outputs
 from gateway.streams.quorum import NotFreshError
+from gateway.streams.resuming import CommittedOffset
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,8 @@ class Transform(Protocol):
 
     async def __call__(self, batch: Batch, outputs: Outputs) -> None: ...
 
-    async def resume(self, partition: int) -> int | None:
-        """Where to go on when the group has no offset (expired, deleted); None = the beginning of the log."""
+    async def outputs_end(self, partition: int) -> int | None:
+        """Where the outputs of a partition number end; None = there are none, or repeating them does no harm."""
 
     def delivered(self, batch: Batch) -> None:
         """The batch's outputs and offset are committed."""
@@ -134,7 +135,7 @@ class PartitionWorker:
             failure: Exception | None = None
             try:
                 self.state = WorkerState.OPENING
-                await lane.open(self._committed, self._transform.resume)
+                await lane.open(self._committed, self._transform.outputs_end)
                 await self._serve(lane)
             except (KafkaError, OSError, TimeoutError, LaneError, RequestsLostError, _NarrowedError) as error:
                 failure = error

@@ -16,8 +16,9 @@ from gateway.settings import Settings
 from gateway.streams.barrier import Barrier
 from gateway.streams.clients import Clients
 from gateway.streams.group import GroupMember
-from gateway.streams.lane import DELIVERY_DEADLINE_S, CommittedOffset, Lane, ResumeOffset
+from gateway.streams.lane import DELIVERY_DEADLINE_S, Lane
 from gateway.streams.outputs import Outputs
+from gateway.streams.resuming import CommittedOffset, FindOutputsEnd
 from gateway.streams.worker import PartitionWorker, WorkerSettings
 from tests.bench.plain import idempotent_producer
 
@@ -32,7 +33,7 @@ class NoBarrier:
 class FromTheBeginning(Guard):
     """The topics hold the decisions of other variants, behind which a guard without offsets would rightly go on."""
 
-    async def resume(self, partition: int) -> int | None:
+    async def outputs_end(self, partition: int) -> int | None:
         return None
 
 
@@ -47,7 +48,7 @@ class AtLeastOnceLane(Lane):
         self._committing_member = member
         self._input = partition
 
-    async def open(self, committed: CommittedOffset, resume: ResumeOffset) -> None:
+    async def open(self, committed: CommittedOffset, outputs_end: FindOutputsEnd) -> None:
         self._producers.append(idempotent_producer(self._bootstrap))
         await self._producers[0].start()
         await self._reader.start()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported without being marked so
     AdminClient,
     AlterConfigOpType,
@@ -104,6 +104,20 @@ class Admin:
         """As retention does."""
         place = TopicPartition(topic, partition, offset)
         self._client.delete_records([place])[place].result(PATIENCE_S)
+
+    def set_offsets(self, group_id: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """As `kafka-consumer-groups --reset-offsets` does; waits until the group has no member."""
+        places = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
+        wanted = ConsumerGroupTopicPartitions(group_id, places)
+
+        def look() -> bool:
+            try:
+                self._client.alter_consumer_group_offsets([wanted])[group_id].result(PATIENCE_S)
+            except KafkaException:  # not empty yet
+                return False
+            return True
+
+        until(f"the offsets of {group_id} can be set", look)
 
     def delete_group(self, group_id: str) -> None:
         """With its offsets; waits until its last member counts as gone."""

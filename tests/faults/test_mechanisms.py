@@ -68,10 +68,22 @@ class OffsetApart(DiesOnce):
         await super().deliver(self.outputs(), next_offset)
 
 
-async def after_a_death(stage: Stage, lane: type[Lane]) -> Report:
+class Forgetful(Guard):
+    """Believes the group's offset, and begins at the beginning when there is none."""
+
+    async def outputs_end(self, partition: int) -> int | None:
+        return None
+
+
+def forgetful_guard(parts: Parts) -> Guard:
+    fresh = parts.fresh
+    return Forgetful(parts.clients, parts.topics, fresh.view, fresh.barrier, no_region, ignore)
+
+
+async def after_a_death(stage: Stage, lane: type[Lane], make: Callable[[Parts], Guard] = whole_guard) -> Report:
     """Three batches: the second is the owner's last, the third shows that the next owner is past the second."""
     sender = stage.sender()
-    async with guard_inside(stage.settings, new_lane=lane):
+    async with guard_inside(stage.settings, make, new_lane=lane):
         for batch in range(3):
             await asyncio.to_thread(sender.request, *contacts(batch * REQUESTS))
             await asyncio.to_thread(stage.wait_all_decided)
@@ -83,8 +95,13 @@ async def test_an_owner_that_dies_between_outputs_and_offset_leaves_no_second_de
 
 
 async def test_without_one_transaction_for_both_the_same_death_leaves_second_decisions(stage: Stage) -> None:
-    report = await after_a_death(stage, OffsetApart)
+    """Unless the next owner looks where the outputs end."""
+    report = await after_a_death(stage, OffsetApart, forgetful_guard)
     assert any("has 2 decisions" in violation for violation in report.violations), report
+
+
+async def test_the_end_of_the_outputs_alone_already_keeps_the_next_owner_from_deciding_twice(stage: Stage) -> None:
+    assert (await after_a_death(stage, OffsetApart)).count == 0
 
 
 # Every batch's delivery is awaited before the offset goes in (K5).
@@ -129,18 +146,6 @@ async def test_without_awaiting_each_batch_decisions_say_forwarded_and_nothing_w
 # A group without offsets goes on behind the last decision.
 
 
-class Forgetful(Guard):
-    """Begins at the beginning when the group has no offset."""
-
-    async def resume(self, partition: int) -> int | None:
-        return None
-
-
-def forgetful_guard(parts: Parts) -> Guard:
-    fresh = parts.fresh
-    return Forgetful(parts.clients, parts.topics, fresh.view, fresh.barrier, no_region, ignore)
-
-
 async def without_offsets(stage: Stage, make: Callable[[Parts], Guard]) -> Report:
     for start in (0, REQUESTS):
         async with guard_inside(stage.settings, make):
@@ -157,6 +162,40 @@ async def test_a_group_without_offsets_goes_on_behind_the_last_decision(stage: S
 async def test_without_looking_at_the_last_decision_a_group_without_offsets_decides_twice(stage: Stage) -> None:
     report = await without_offsets(stage, forgetful_guard)
     assert any("has 2 decisions" in violation for violation in report.violations), report
+
+
+# An offset that does not say what the outputs say is not followed.
+
+
+async def with_offsets_set(stage: Stage, make: Callable[[Parts], Guard], *, ahead: bool) -> Report:
+    """Nobody is there while the group's offsets are set back to the beginning, or ahead of undecided requests."""
+    sender, group_id = stage.sender(), stage.settings.guard.group_id
+    async with guard_inside(stage.settings, make):
+        await asyncio.to_thread(sender.request, *contacts())
+        await asyncio.to_thread(stage.wait_all_decided)
+    await asyncio.to_thread(sender.request, *contacts(REQUESTS))
+    ends = await asyncio.to_thread(stage.request_ends)
+    offsets = ends if ahead else dict.fromkeys(ends, 0)
+    await asyncio.to_thread(stage.admin.set_offsets, group_id, stage.topic("outbound.requests"), offsets)
+    async with guard_inside(stage.settings, make):
+        await asyncio.to_thread(sender.request, *contacts(2 * REQUESTS))
+        await asyncio.to_thread(stage.wait_all_decided)
+    return await asyncio.to_thread(judged, stage)
+
+
+@pytest.mark.parametrize("ahead", [True, False], ids=["ahead", "back"])
+async def test_offsets_that_were_reset_skip_no_request_and_decide_none_twice(stage: Stage, ahead: bool) -> None:
+    assert (await with_offsets_set(stage, whole_guard, ahead=ahead)).count == 0
+
+
+async def test_followed_blindly_an_offset_that_was_set_back_decides_twice(stage: Stage) -> None:
+    report = await with_offsets_set(stage, forgetful_guard, ahead=False)
+    assert any("has 2 decisions" in violation for violation in report.violations), report
+
+
+async def test_followed_blindly_an_offset_that_was_set_ahead_leaves_requests_undecided(stage: Stage) -> None:
+    report = await with_offsets_set(stage, forgetful_guard, ahead=True)
+    assert any("has 0 decisions" in violation for violation in report.violations), report
 
 
 # A topic that was created anew is not taken for the one the view was built from.

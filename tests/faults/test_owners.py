@@ -16,8 +16,9 @@ from aiokafka.errors import KafkaError
 
 from gateway.guard.guard import Guard
 from gateway.streams.clients import Clients, close
-from gateway.streams.lane import CommittedOffset, Lane, ResumeOffset
+from gateway.streams.lane import Lane
 from gateway.streams.outputs import Outputs
+from gateway.streams.resuming import CommittedOffset, FindOutputsEnd
 from gateway.streams.worker import Batch
 from tests.faults.checker import Report
 from tests.faults.inside import parts_inside, whole_guard
@@ -48,15 +49,19 @@ class _Renaming(Clients):
 
 
 class AsksBeforeFencing(Lane):
-    """Reads the committed offset first, and fences the former owner then (K7)."""
+    """Asks where the outputs end and for the committed offset first, and fences the former owner then (K7)."""
 
-    async def open(self, committed: CommittedOffset, resume: ResumeOffset) -> None:
+    async def open(self, committed: CommittedOffset, outputs_end: FindOutputsEnd) -> None:
+        ended = await outputs_end(self._partition.partition)
         asked = await committed(self._partition)
 
         async def remembered(_: TopicPartition) -> int | None:
             return asked
 
-        await super().open(remembered, resume)
+        async def remembered_end(_: int) -> int | None:
+            return ended
+
+        await super().open(remembered, remembered_end)
 
 
 @contextlib.asynccontextmanager
@@ -88,9 +93,9 @@ async def frozen_with_a_batch_in_hand(stage: Stage, kind: type[Lane]) -> Report:
     """The first owner has decided a batch and stops there; a second takes over; the first wakes and delivers."""
     await asyncio.to_thread(stage.sender().request, *contacts())
     async with two_owners(stage, kind) as (first, second, guard, committed):
-        await first.open(committed, guard.resume)
+        await first.open(committed, guard.outputs_end)
         in_hand = await decide(first, guard)
-        await second.open(committed, guard.resume)
+        await second.open(committed, guard.outputs_end)
         await second.deliver(*await decide(second, guard))
         with contextlib.suppress(KafkaError):
             await first.deliver(*in_hand)
@@ -110,7 +115,7 @@ async def takes_over_while_the_other_delivers(stage: Stage, kind: type[Lane]) ->
     """The first owner delivers just when the second has learnt the committed offset."""
     await asyncio.to_thread(stage.sender().request, *contacts())
     async with two_owners(stage, kind) as (first, second, guard, committed):
-        await first.open(committed, guard.resume)
+        await first.open(committed, guard.outputs_end)
         await first.deliver(*await decide(first, guard))
         await asyncio.to_thread(stage.sender().request, *contacts(REQUESTS))
         in_hand = await decide(first, guard)
@@ -121,7 +126,7 @@ async def takes_over_while_the_other_delivers(stage: Stage, kind: type[Lane]) ->
                 await first.deliver(*in_hand)
             return offset
 
-        await second.open(committed_then_delivered, guard.resume)
+        await second.open(committed_then_delivered, guard.outputs_end)
         await second.deliver(*await decide(second, guard))
     return await asyncio.to_thread(judged, stage)
 

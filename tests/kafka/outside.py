@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from aiokafka.client import AIOKafkaClient
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -244,9 +243,13 @@ class Outsider:
         return None if found.offset < 0 else int(found.offset)
 
     def commit(self, group: str, topic: str, offset: int, partition: int = 0) -> None:
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition, offset)])
-        for done in self._admin.alter_consumer_group_offsets([asked]).values():
-            done.result(DEADLINE_S)
+        consumer = Consumer({**QUIET, "bootstrap.servers": self.bootstrap, "group.id": group})
+        try:
+            place = TopicPartition(topic, partition, offset)
+            (done,) = self._patiently(lambda: consumer.commit(offsets=[place], asynchronous=False))
+        finally:
+            consumer.close()
+        assert done.error is None, done.error
 
     def forget_group(self, group: str) -> None:
         """Delete a group without members, and with it its offsets."""

@@ -12,7 +12,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from gateway.streams.clients import Clients
-from gateway.streams.lane import CommittedOffset, Lane, ResumeOffset
+from gateway.streams.lane import Lane
+from gateway.streams.resuming import CommittedOffset, FindOutputsEnd
 
 
 class Step(StrEnum):
@@ -26,8 +27,8 @@ class Step(StrEnum):
     BEGIN = "7 a transaction begins"
     SEND = "8 a batch is sent"
     DELIVERED = "9 a batch is acknowledged"
-    OFFSETS = "10 the offset goes into the transaction"
-    COMMIT = "11 the transaction is committed"
+    OFFSETS = "8 the offset goes into the transaction"
+    COMMIT = "10 the transaction is committed"
 
 
 class When(StrEnum):
@@ -108,8 +109,8 @@ class _BreakingLane(Lane):
 
         reader.seek = sought
 
-    async def open(self, committed: CommittedOffset, resume: ResumeOffset) -> None:
-        await super().open(self._fault.around(Step.COMMITTED, committed), resume)
+    async def open(self, committed: CommittedOffset, outputs_end: FindOutputsEnd) -> None:
+        await super().open(self._fault.around(Step.COMMITTED, committed), outputs_end)
         for each in self._producers:
             producer: Any = each
             producer.begin_transaction = self._fault.around(Step.BEGIN, producer.begin_transaction)

@@ -12,9 +12,10 @@ from aiokafka import TopicPartition
 from gateway.localkafka import LocalKafka
 from gateway.streams.clients import Clients
 from gateway.streams.closing import close
-from gateway.streams.lane import CommittedOffset, Lane
+from gateway.streams.lane import Lane
 from gateway.streams.outputs import Outputs
 from gateway.streams.quorum import NotFreshError
+from gateway.streams.resuming import CommittedOffset
 from gateway.streams.worker import Batch, NewLane, PartitionWorker, WorkerSettings
 from tests.kafka.outside import DEADLINE_S, Outsider, clients_for, until
 
@@ -97,7 +98,7 @@ class Copier:
 
     stage: Stage
     not_fresh: int = 0
-    resume_at: int | None = None
+    outputs_end_at: int | None = None
     delivered_batches: list[list[int]] = field(default_factory=list)
     asked: list[list[int]] = field(default_factory=list)
 
@@ -112,8 +113,8 @@ class Copier:
             outputs.append(self.stage.copies, record.key, value, record.timestamp)
             outputs.append(self.stage.decisions, None, b"%d" % record.offset, record.timestamp)
 
-    async def resume(self, partition: int) -> int | None:
-        return self.resume_at
+    async def outputs_end(self, partition: int) -> int | None:
+        return self.outputs_end_at
 
     def delivered(self, batch: Batch) -> None:
         self.delivered_batches.append([record.offset for record in batch.records])
@@ -153,17 +154,17 @@ async def working(
 
 
 @asynccontextmanager
-async def open_lane(kafka: LocalKafka, stage: Stage, resume_at: int | None = None) -> AsyncIterator[Lane]:
+async def open_lane(kafka: LocalKafka, stage: Stage, ends: int | None = None) -> AsyncIterator[Lane]:
     """A lane by itself, open."""
     clients = clients_for(kafka)
     lane = Lane(clients, stage.group, stage.partition)
 
-    async def resume(_: int) -> int | None:
-        return resume_at
+    async def outputs_end(_: int) -> int | None:
+        return ends
 
     async with group_offsets(clients, stage.group) as committed:
         try:
-            await lane.open(committed, resume)
+            await lane.open(committed, outputs_end)
             yield lane
         finally:
             await lane.close()

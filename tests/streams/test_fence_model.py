@@ -86,9 +86,9 @@ async def notes_of_a_lane(transactions: int) -> tuple[list[tuple[str, str]], int
         before_reading = len(clients.notes)
         return 0
 
-    async def resume(_: int) -> None: ...
+    async def outputs_end(_: int) -> None: ...
 
-    await lane.open(committed, resume)
+    await lane.open(committed, outputs_end)
     for _ in range(transactions):
         await lane.deliver(lane.outputs(), 0)
     return clients.notes, before_reading

@@ -41,7 +41,7 @@ async def test_without_an_offset_it_begins_at_the_beginning_or_where_it_is_told(
         assert await lane.position() == 0
         assert await read_some(lane, 3) == [0, 1, 2]
         assert await lane.position() == 3
-    async with open_lane(kafka, stage, resume_at=7) as lane:
+    async with open_lane(kafka, stage, 7) as lane:
         assert await lane.position() == 7
 
 

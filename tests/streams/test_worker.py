@@ -165,7 +165,7 @@ async def test_without_its_committed_offset_it_goes_on_where_the_transform_says(
         await stage.exact(10)
     stage.outsider.forget_group(stage.group)
     stage.request(numbers(5))
-    async with working(kafka, stage, Copier(stage, resume_at=max(stage.decided()) + 1)):
+    async with working(kafka, stage, Copier(stage, outputs_end_at=max(stage.decided()) + 1)):
         await stage.exact(15)
 
 
