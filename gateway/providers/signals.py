@@ -44,6 +44,8 @@ class OptIn:
     """End the holds of `causes` on `scopes` that were placed before we received it (R18: START; WhatsApp resume).
 
     `message_id`: the provider's id of the message that said so, for asking the provider when it was sent.
+    `at` (ms): only the holds placed at or before it end, as the provider dates the wish; None = the moment we received
+    it. A dated one that arrives behind a newer opt-out does not lift it.
     """
 
     event_id: str
@@ -53,6 +55,7 @@ class OptIn:
     actor: Actor
     message_id: str | None = None
     evidence: Mapping[str, object] = field(default_factory=dict)
+    at: int | None = None
 
 
 class Note(StrEnum):
@@ -67,6 +70,9 @@ class Note(StrEnum):
     BAD_ADDRESS = "bad_address"  # nothing that could be held
     UNKNOWN_ACCOUNT = "unknown_account"  # signed for an account, page or number that no location has
     KEYWORD_CONFLICT = "keyword_conflict"  # the provider's word and our profile differ; the stricter counts
+    PARTIAL_OPT_OUT = "partial_opt_out"  # from less than a channel (a topic of a Messenger page): nothing is held
+    IGNORED_BY_SETTING = "ignored_by_setting"  # the location chose that it does not count
+    TEST_MODE = "test_mode"  # the provider says that it is not meant
 
 
 Signal = OptOut | OptIn
