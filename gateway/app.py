@@ -1,9 +1,9 @@
 """The composition root: a service from its settings to its end.
 
 Start: 1 HTTP server, so that health answers from the first moment -> 2 topics checked; a difference that could lose a
-hold ends it, brokers that do not answer are asked again -> 3 view opened, if a role wants it -> 4 follower, barrier and
-roles, all tasks of one group: whichever dies ends the process.
-Stop: 1 roles finish what is at hand -> 2 follower and barrier -> 3 view -> 4 HTTP server.
+hold ends it, brokers that do not answer are asked again -> 3 view opened, if a role wants it -> 4 follower, barrier,
+watcher of the accounts file and roles, all tasks of one group: whichever dies ends the process.
+Stop: 1 roles finish what is at hand -> 2 follower, barrier and watcher -> 3 view -> 4 HTTP server.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from gateway.accounts import Accounts
+from gateway.accounts import LiveAccounts
 from gateway.metrics import READY, Metrics
 from gateway.roles import Role, Services, find_roles
 from gateway.settings import Settings
@@ -56,7 +56,8 @@ class Service:
         """SettingsError: the accounts or TLS files cannot be used. UnknownRoleError. Nothing connects."""
         self.metrics = Metrics(version("sendguard"))
         self._settings = settings
-        self._services = Services(settings, Accounts.load(settings.accounts), self.metrics)
+        self._accounts = LiveAccounts(settings.accounts)
+        self._services = Services(settings, self._accounts, self.metrics)
         self._roles: dict[str, Role] = {name: build(self._services) for name, build in find_roles(roles).items()}
         self._http = HttpServer(settings.http, self.problems, self.metrics)
         self._phase: str | None = "starting"
@@ -72,6 +73,10 @@ class Service:
         if self._phase is not None:
             return [Problem("service", self._phase)]
         return [Problem(name, reason) for name, role in self._roles.items() for reason in role.problems()]
+
+    def reload_accounts(self) -> None:
+        """Read the accounts file now, not at the next look. What was in force stays when the new one is wrong."""
+        self._accounts.reload_soon()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. RefusedError, ViewError, AddressInUseError: it cannot start. A group: what tasks died of."""
@@ -119,7 +124,7 @@ class Service:
     async def _work(self, stop: asyncio.Event) -> None:
         """Step 4, and stopping."""
         async with asyncio.TaskGroup() as group:
-            background = []
+            background = [group.create_task(_forever("accounts", self._accounts.run()), name="accounts")]
             if (fresh := self._services.fresh) is not None:
                 background.append(group.create_task(_forever("fresh state", fresh.run()), name="fresh state"))
             roles = {

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Protocol
 
-from gateway.accounts import Accounts
+from gateway.accounts import Lookups
 from gateway.contract.topics import Topics
 from gateway.fresh import FreshState
 from gateway.metrics import Metrics
@@ -36,10 +36,11 @@ class Role(Protocol):
 class Services:
     """What roles share. One per process."""
 
-    def __init__(self, settings: Settings, accounts: Accounts, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, accounts: Lookups, metrics: Metrics) -> None:
         """SettingsError when the TLS files cannot be used. Nothing connects."""
         self.settings = settings
         self.accounts = accounts
+        """Asked each time, never kept: the file may change."""
         self.metrics = metrics
         self.clients = Clients(settings.kafka)
         self.topics = Topics(settings.topics.prefix)
