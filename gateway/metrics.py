@@ -117,6 +117,35 @@ HONOUR_SECONDS = Spec(
     HONOUR_BUCKETS_S,
 )
 STATES = Spec("states_written_total", Kind.COUNTER, "Records written to dnd.state and committed.")
+SIGNALS = Spec(
+    "signals_total",
+    Kind.COUNTER,
+    "What providers told us of people's wishes; kind is the cause of a hold, or opt_in.",
+    ("provider", "kind"),
+)
+SIGNAL_NOTES = Spec(
+    "signal_notes_total",
+    Kind.COUNTER,
+    "Parts of providers' calls that change nothing or were odd, by what they were.",
+    ("provider", "note"),
+)
+SIGNALS_PUBLISHED = Spec(
+    "signals_published_total", Kind.COUNTER, "Events of signals acknowledged by Kafka, at once or from the spool."
+)
+SIGNALS_SPOOLED = Spec(
+    "signals_spooled_total", Kind.COUNTER, "Signals put on local disk because Kafka did not take them in time."
+)
+SPOOL_COUNT = Spec("spool_signals", Kind.GAUGE, "Signals on local disk that Kafka does not have yet.")
+SPOOL_AGE = Spec(
+    "spool_age_seconds",
+    Kind.GAUGE,
+    "Since when the oldest of them waits, 0 when none does; so long other processes do not know of it.",
+    (),
+    "s",
+)
+SPOOL_UNREADABLE = Spec(
+    "spool_unreadable_signals", Kind.GAUGE, "Spooled signals set aside because they cannot be read or written to Kafka."
+)
 
 METRICS: tuple[Spec, ...] = (
     BUILD,
@@ -139,6 +168,13 @@ METRICS: tuple[Spec, ...] = (
     LIFTS_REFUSED,
     HONOUR_SECONDS,
     STATES,
+    SIGNALS,
+    SIGNAL_NOTES,
+    SIGNALS_PUBLISHED,
+    SIGNALS_SPOOLED,
+    SPOOL_COUNT,
+    SPOOL_AGE,
+    SPOOL_UNREADABLE,
 )
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])

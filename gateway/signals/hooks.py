@@ -1,0 +1,43 @@
+"""What the door asks of parts of the gateway that have it: the directory of contacts, and the providers' own logs.
+
+Without them an address is held and freed all the same, and START counts as it was received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.dnd.model import Event
+from gateway.dnd.record import Mark
+from gateway.providers.signals import OptIn
+
+
+class Contacts(Protocol):
+    """HOOK for the directory: START also ends contact holds whose evidence names its number.
+
+    The contact's phone may have changed since, so a look at who has the number now is not enough.
+    """
+
+    async def follow(self, event: Event) -> Sequence[Event]:
+        """The events on contacts that an event on an address brings about, with ids derived from its id; written with
+        it, in this order behind it. It must not raise: the address's event would be lost with it."""
+
+
+class StartCheck(Protocol):
+    """HOOK for the providers: which of two opposite messages of one person was sent last (`start_check_window_s`)."""
+
+    def window_ms(self, location_id: str) -> int:
+        """A START received within so many ms of a STOP is checked; 0 = none is."""
+
+    async def sent_after(self, start: OptIn, stop: Mark) -> bool | None:
+        """Whether the provider says that `start` was sent later than what placed `stop`; None = it does not say.
+
+        It keeps to a deadline of its own, some seconds, and does not raise."""
+
+
+async def followed(contacts: Contacts | None, events: Sequence[Event]) -> list[Event]:
+    """The events, and behind them those on contacts."""
+    if contacts is None:
+        return list(events)
+    return [*events, *[further for event in events for further in await contacts.follow(event)]]

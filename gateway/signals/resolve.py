@@ -1,0 +1,134 @@
+"""From a signal to the events that say so in `dnd.events`: when a hold began, and which holds a lift ends.
+
+Theory of operation. A lift ends only what its author could know of, and a place is never too old by a clock:
+
+| | place that happens now | lift by the contact |
+|---|---|---|
+| record read behind a barrier | `max(now, lifted_through + 1)` | `max(now, placed_at)` per scope and cause |
+| record not known to be fresh | as above, with the time of receipt for now | time of receipt |
+| from the spool | time of receipt + 5 s, or after the lifts known then | time of receipt |
+
+What a provider dates keeps its date, place or lift, whichever way it comes.
+
+The lift names its holds' causes whether or not they are held, so that it also covers what a provider reports later and
+dates before it (R18: a 30004 for a message sent before START). For somebody who never opted out it is no event at all.
+An old record may only make a place later, never a lift: what it knows of lifts is true, what it lacks could be a hold.
+
+An event the log already has is not written again: the record knows the ids of 7 days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from gateway.dnd.addresses import canonical
+from gateway.dnd.model import Cause, Event, Lift, LiftTerm, Place, Scope
+from gateway.dnd.record import EMPTY, NEVER, Mark, Record, Register, RegisterKey, fold
+from gateway.providers.signals import OptIn, OptOut, Signal
+
+SPOOLED_PLACE_MARGIN_MS = 5_000
+"""Added to the time of receipt of a place that waited in the spool, because nobody looked at the lifts before it: a
+lift from a gateway whose clock is ahead of ours by less does not void it. As much as the fold lets a lift run ahead."""
+
+_NOTHING = Register()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The record of a signal's subject; `fresh`: read behind a barrier that passed after the signal was received."""
+
+    record: Record
+    fresh: bool
+
+
+def resolve(
+    signal: Signal, known: Known, now: int, received_at: int, doubted: Collection[RegisterKey] = ()
+) -> list[Event]:
+    """The events to write, in order; empty when there is nothing to say. Times in ms by the writer's clock.
+
+    `doubted`: holds (see `contested`) of which is not known that they are older than the lift; it leaves them.
+    """
+    moment = max(now, received_at) if known.fresh else received_at
+    match signal:
+        case OptOut():
+            event: Event = _place(signal, place_at(known.record, signal.scopes, signal.cause, moment))
+        case OptIn():
+            if known.fresh and not _ever_placed(signal, known.record):
+                return []
+            event = _lift(signal, known, moment, doubted)
+        case _:
+            assert_never(signal)
+    # Broker time only matters for what is folded; here it is the question whether it would be.
+    return [] if fold(known.record, event, now).repeated else [event]
+
+
+def not_before(signal: Signal, record: Record) -> int:
+    """For a signal that is spooled: what `resolve_spooled` must date a place at least. 0 = nothing to keep.
+
+    A lift that was known when the place happened is older than the place, whatever their clocks say.
+    """
+    return place_at(record, signal.scopes, signal.cause, 0) if isinstance(signal, OptOut) else 0
+
+
+def resolve_spooled(signal: Signal, received_at: int, not_before: int = 0) -> list[Event]:
+    """The events of a signal that waited in the spool: what is known now says nothing of what was known then."""
+    match signal:
+        case OptOut():
+            return [_place(signal, max(received_at + SPOOLED_PLACE_MARGIN_MS, not_before))]
+        case OptIn():
+            return [_lift(signal, Known(EMPTY, fresh=False), received_at)]
+        case _:
+            assert_never(signal)
+
+
+def place_at(record: Record, scopes: Sequence[Scope], cause: Cause, now: int) -> int:
+    """When a place that happens now is to be dated, so that it counts against every lift in the record."""
+    lifted = [record.registers.get((scope, cause), _NOTHING).lifted.at for scope in scopes]
+    return max(now, *(through + 1 for through in lifted))
+
+
+def contested(signal: OptIn, known: Known, received_at: int, window_ms: int) -> dict[RegisterKey, Mark]:
+    """Holds in force by the contact's own word from within `window_ms` of this opposite word.
+
+    Messages overtake one another on their way to us, so which of the two is the last is for the provider to say.
+    """
+    if not known.fresh or window_ms <= 0 or signal.at is not None:
+        return {}
+    registers = ((key, known.record.registers.get(key, _NOTHING)) for key in _keys(signal))
+    return {
+        key: register.placed
+        for key, register in registers
+        if register.in_force
+        and register.placed.actor.kind is signal.actor.kind
+        and abs(received_at - register.placed.at) <= window_ms
+    }
+
+
+def _place(signal: OptOut, happened_at: int) -> Place:
+    at = happened_at if signal.at is None else signal.at
+    subject = canonical(signal.subject)
+    return Place(signal.event_id, subject, signal.scopes, (signal.cause,), max(0, at), signal.actor, signal.evidence)
+
+
+def _lift(signal: OptIn, known: Known, moment: int, doubted: Collection[RegisterKey] = ()) -> Lift:
+    terms: list[LiftTerm] = []
+    for scope, cause in _keys(signal):
+        placed_at = known.record.registers.get((scope, cause), _NOTHING).placed.at
+        if signal.at is not None:
+            through = signal.at
+        elif (scope, cause) in doubted:
+            through = min(moment, placed_at - 1)
+        else:
+            through = max(moment, placed_at) if known.fresh else moment
+        terms.append(LiftTerm(scope, cause, max(0, through)))
+    return Lift(signal.event_id, canonical(signal.subject), tuple(terms), signal.actor, signal.evidence)
+
+
+def _ever_placed(signal: OptIn, record: Record) -> bool:
+    return any(record.registers.get(key, _NOTHING).placed.at != NEVER for key in _keys(signal))
+
+
+def _keys(signal: OptIn) -> list[RegisterKey]:
+    return [(scope, cause) for scope in signal.scopes for cause in signal.causes]
