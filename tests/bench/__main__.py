@@ -20,7 +20,7 @@ from gateway.contract.topics import Topics
 from gateway.localkafka import LocalKafka, LocalKafkaConfig, Tuning
 from tests.bench.barrier import barrier_times
 from tests.bench.coldstart import cold_start
-from tests.bench.latency import latencies_ms
+from tests.bench.latency import latencies_ms, warm_up
 from tests.bench.load import HoldChanges, Load, produce_holds, produce_requests
 from tests.bench.postgres import postgres
 from tests.bench.report import Results, Sample, print_report
@@ -82,6 +82,8 @@ def main(
         quiet = replace(world, topics=Topics("quiet."))  # no backlog that a new group would have to decide first
         quiet.create_topics()
         produce_holds(quiet.bootstrap, quiet.topics, QUIET_HOLDS)
+        if "latency" in wanted:
+            warm_up(quiet)
         for name in names if "latency" in wanted else ():
             if name in LATENCY_OF:
                 results.latencies_ms[name] = latencies_ms(quiet, name)
