@@ -89,7 +89,7 @@ def word(given: Json, name: str) -> str:
 def moment(given: Json, name: str) -> int | None:
     """A time in seconds since 1970, with or without a fraction, also as text -> ms; None = no time."""
     found = given.get(name)
-    if isinstance(found, bool) or not isinstance(found, (int, float, str)):
+    if not isinstance(found, (int, float, str)):
         return None
     try:
         seconds = float(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.dnd.causes import CAUSES
@@ -147,8 +147,9 @@ def test_the_subject_is_the_key_of_the_address(recipient: str) -> None:
 @pytest.mark.parametrize("recipient", ["alice@localhost", "alice@@example.com", '"al ice"@example.com', "\ud83d@x"])
 def test_a_recipient_that_is_no_address_is_held_under_a_key_of_its_own(recipient: str) -> None:
     """An opt-out is never dropped where a key can be made."""
-    subject = opt_out(event("complained", recipient=recipient)).subject
-    assert subject.id.startswith("raw:")
+    signal = opt_out(event("complained", recipient=recipient))
+    assert signal.subject.id.startswith("raw:")
+    written(signal)
 
 
 @pytest.mark.parametrize("recipient", [None, "", "  ", ["alice@example.com"], {"address": "alice@example.com"}, True])
@@ -214,6 +215,7 @@ def test_the_evidence_says_why_without_repeating_the_address() -> None:
     }
 
 
+@example("x" * 3 * SHOWN_LIMIT, "c" * (HINT_LIMIT + 1), "i" * (EVENT_ID_LIMIT + 1))
 @given(st.text(max_size=3 * SHOWN_LIMIT), st.text(max_size=2 * HINT_LIMIT), st.text(max_size=2 * EVENT_ID_LIMIT))
 def test_what_is_kept_of_an_event_is_bounded(message: str, contact_id: str, id_: str) -> None:
     call = event(
@@ -221,7 +223,7 @@ def test_what_is_kept_of_an_event_is_bounded(message: str, contact_id: str, id_:
     )
     signal = opt_out(call)
     assert len(str(signal.evidence.get("message", ""))) <= SHOWN_LIMIT
-    assert signal.evidence.get("contact_id", contact_id) == contact_id.encode(errors="replace").decode()
+    assert signal.evidence.get("contact_id", "") == (contact_id if len(contact_id) <= HINT_LIMIT else "")
     assert 0 < len(signal.event_id) <= EVENT_ID_LIMIT
 
 
@@ -239,7 +241,7 @@ def test_a_signed_call_without_an_event_cannot_be_parsed(event_data: object) -> 
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_whatever_is_in_an_event_is_parsed_or_noted_and_never_another_error(data: st.DataObject) -> None:
     event_data = payload("mailgun", data.draw(st.sampled_from(payload_names("mailgun"))))["event-data"]
     for _ in range(data.draw(st.integers(1, 3))):

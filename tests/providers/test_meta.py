@@ -141,7 +141,7 @@ def test_one_message_with_half_an_emoji_does_not_cost_the_opt_out_beside_it() ->
 
 
 @given(st.data())
-@settings(max_examples=250)
+@settings(max_examples=150)
 def test_whatever_is_in_a_post_is_parsed_or_unparsable_and_never_another_error(data: st.DataObject) -> None:
     post: Any = payload("meta", data.draw(st.sampled_from(payload_names("meta"))))
     for _ in range(data.draw(st.integers(1, 3))):
