@@ -179,6 +179,8 @@ def test_r13_a_location_may_add_words_and_takes_none_away(profile: KeywordProfil
     assert classify("baja", profile) is Word.NONE
     assert classify("Baja!", profile, added) is Word.OPT_OUT
     assert classify("no ma\u0301s", profile, added) is Word.OPT_OUT
+    assert classify("no ma\u200d\u0301s", profile, added) is Word.OPT_OUT  # composed in the second round only
+    assert classify("SCHLUSS", profile, ("schlu\u00df",)) is Word.OPT_OUT
     for word in WORDS[profile].opt_out:
         assert classify(word, profile, added) is Word.OPT_OUT
     for word in WORDS[profile].opt_in:
