@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -75,6 +76,26 @@ async def test_what_cannot_be_read_goes_to_the_dead_letters_and_the_stream_goes_
     assert [each["outcome"] for each in decisions] == ["invalid", "invalid", "forwarded"]
     assert dead[0].value() == b"not json"
     assert dict(dead[1].headers())["sg-reason-field"] == b"channel"
+
+
+async def test_a_changed_accounts_file_decides_without_a_restart(
+    kafka: LocalKafka, tmp_path: Path, fresh_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A number without its country code cannot be compared until the location has a region."""
+    caplog.set_level(logging.INFO, "gateway.accounts")
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text("")
+    settings = settings_for(kafka, tmp_path / "data", fresh_name, accounts=str(accounts))
+    outside = Outside.of(settings)
+    async with running(settings, "guard") as service:
+        await asyncio.to_thread(outside.send, [request(1, to="(415) 555-0001")])
+        await asyncio.to_thread(outside.decisions, 1)
+        accounts.write_text('[locations.loc1]\ndefault_region = "US"\n')
+        service.reload_accounts()
+        await until(lambda: "accounts: changed" in caplog.text)
+        await asyncio.to_thread(outside.send, [request(2, to="(415) 555-0001")])
+        decisions = await asyncio.to_thread(outside.decisions, 2)
+    assert [each["outcome"] for each in decisions] == ["invalid", "forwarded"]
 
 
 async def test_metrics_tell_what_was_decided_and_how_fast_a_hold_was_honoured(settings: Settings) -> None:

@@ -7,11 +7,11 @@ from gateway.accounts.model import (
     HttpProvider,
     LocationSettings,
     MailgunAccount,
-    MarketingOptOut,
     MetaApp,
     MetaSender,
     TwilioAccount,
 )
+from gateway.providers.whatsapp import MarketingOptOut
 
 __all__ = [
     "Accounts",

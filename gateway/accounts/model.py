@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Annotated
 
 from gateway.accounts.forms import At, Form, Row, listed, named, simple, table
@@ -32,6 +31,7 @@ from gateway.accounts.values import (
 from gateway.dnd.causes import CAUSES
 from gateway.dnd.keywords import MOST_WORDS, KeywordProfile, problems_with_extra_words
 from gateway.dnd.model import ActorKind, Cause, Channel, Scope
+from gateway.providers.whatsapp import MarketingOptOut
 from gateway.settings import Secret
 
 SECRETS_LIMIT = 8
@@ -60,13 +60,6 @@ KEYWORD_CHANNELS = tuple(channel for channel in Channel if Scope(channel) in CAU
 
 _SENDERS = matching("a phone number as E.164 (+14155550100) or a short code", r"\+[1-9][0-9]{6,14}|[0-9]{3,8}")
 _SECRETS = listed(SECRET, least=1, most=SECRETS_LIMIT, single=True)
-
-
-class MarketingOptOut(StrEnum):
-    """What "no more marketing", said in WhatsApp, does here."""
-
-    BLOCK = "block"
-    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

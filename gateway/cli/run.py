@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 
 import click
@@ -40,7 +41,8 @@ def run(settings: Settings, roles: tuple[str, ...]) -> None:
     """Run the service: all roles in one process, or those named.
 
     Health (/livez, /readyz) and /metrics are served on http_host:http_port whatever roles run. SIGTERM or Ctrl-C
-    finishes the batch at hand and ends with exit code 0; a second one ends it at once.
+    finishes the batch at hand and ends with exit code 0; a second one ends it at once. SIGHUP reads the accounts file
+    again at once, where the service has no terminal; changes of it are noticed within seconds anyway.
 
     \b
     Example:
@@ -49,11 +51,14 @@ def run(settings: Settings, roles: tuple[str, ...]) -> None:
     log_to_stderr(settings.log_level)
     service = Service(settings, roles)
     collect_garbage_seldom()
-    uvloop.run(until_signal(service.run))
+    # With a terminal SIGHUP says that it was closed, and ends the service, or it would stay behind unseen.
+    uvloop.run(until_signal(service.run, None if sys.stdin.isatty() else service.reload_accounts))
 
 
-async def until_signal(serve: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:
-    """Serve until SIGTERM or SIGINT sets the event; a second one ends the process at once."""
+async def until_signal(
+    serve: Callable[[asyncio.Event], Coroutine[None, None, None]], hung_up: Callable[[], None] | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT sets the event; a second one ends the process at once. `hung_up`: on SIGHUP."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -65,4 +70,6 @@ async def until_signal(serve: Callable[[asyncio.Event], Coroutine[None, None, No
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping)
+    if hung_up is not None:
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
     await serve(stop)

@@ -55,7 +55,7 @@ def send(settings: Settings, file: BinaryIO, force: bool, as_json: bool) -> None
         | sendguard send -
     """
     lines = [Line(number, text.rstrip(b"\r\n")) for number, text in enumerate(file, start=1) if text.strip()]
-    problems = keyed(lines, Accounts.load(settings.accounts).default_region)
+    problems = keyed(lines, Accounts.load_without_secrets(settings.accounts).default_region)
     for number, problem in problems[:SHOWN_LIMIT]:
         click.echo(f"line {number}: {problem}", err=True)
     if len(problems) > SHOWN_LIMIT:

@@ -39,7 +39,7 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(settings: Settings, location: str, **arguments: Any) -> None:
         named = {kind: arguments.pop(kind.value) for _, kind, _, _ in OPTIONS}
-        region = Accounts.load(settings.accounts).default_region(location)
+        region = Accounts.load_without_secrets(settings.accounts).default_region(location)
         subjects = [_subject(location, kind, text, region) for kind, texts in named.items() for text in texts]
         if not subjects:
             raise Failure(f"name whom: {', '.join(option for option, *_ in OPTIONS)}", USAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -16,8 +17,8 @@ from gateway.settings import SettingsError
 from tests.running import until
 
 US, MX, BROKEN = (f'[locations.a]\ndefault_region = "{region}"\n' for region in ("US", "MX", "XX"))
-LONG_AGO_NS = 10**18
-"""Files of tests are as old as that and one second older each time, so that nothing has to be left alone first."""
+OLDER_NS = itertools.count(10**18, -(10**9))
+"""Files of tests are years old, each a second older than the last: nothing has to be left alone first."""
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def path(tmp_path: Path) -> Path:
 
 def write(path: Path, text: str) -> None:
     """As if it had been written, to the end, at another time than before."""
-    before = path.stat().st_mtime_ns if path.exists() else LONG_AGO_NS
     path.write_text(text, encoding="utf-8")
-    os.utime(path, ns=(before - 10**9, before - 10**9))
+    age = next(OLDER_NS)
+    os.utime(path, ns=(age, age))
 
 
 def write_now(path: Path, text: str) -> None:
@@ -181,6 +182,7 @@ async def test_a_file_that_is_being_written_is_left_alone_until_it_is_whole(
         waited.append(seconds)
         write(path, MX)
 
+    monkeypatch.setattr(live, "SETTLE_S", 1e6)
     write_now(path, "")
     monkeypatch.setattr("gateway.accounts.live.asyncio.sleep", written_meanwhile)
     assert await accounts.reload_if_changed()
@@ -192,11 +194,29 @@ async def test_a_file_that_is_being_written_is_left_alone_until_it_is_whole(
 async def test_a_file_that_is_written_all_the_time_is_read_as_it_is(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def waits(seconds: float) -> None:
+        raise AssertionError(f"it waits {seconds} s more")
+
     accounts = LiveAccounts(path)
+    monkeypatch.setattr(live, "SETTLE_S", 1e6)
     monkeypatch.setattr(live, "LONGEST_SETTLE_S", 0)
+    monkeypatch.setattr("gateway.accounts.live.asyncio.sleep", waits)
     write_now(path, MX)
     assert await accounts.reload_if_changed()
-    write_now(path, US)  # perhaps within one grain of file times
+    assert accounts.default_region("a") == "MX"
+
+
+async def test_a_change_within_one_grain_of_file_times_is_seen(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "SETTLE_S", 1e6)
+    monkeypatch.setattr(live, "LONGEST_SETTLE_S", 0)
+    accounts = LiveAccounts(path)
+    write_now(path, MX)
+    before = await asyncio.to_thread(path.stat)
+    await accounts.reload()
+    write_now(path, US)
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    after = await asyncio.to_thread(path.stat)
+    assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
     assert await accounts.reload_if_changed()
     assert accounts.default_region("a") == "US"
 

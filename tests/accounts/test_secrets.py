@@ -58,6 +58,7 @@ def test_a_secret_is_the_environments_or_the_text_itself(tmp_path: Path, monkeyp
         ("file:large", f"file:large: larger than {SECRET_LIMIT_BYTES} bytes"),
         ("file:blank", "file:blank is empty"),
         ("file:two", "file:two has white space around it, or a line break"),
+        ("file:breaks", "file:breaks has white space around it, or a line break"),
         ("", "is empty"),
         (" hidden", "has white space around it"),
     ],
@@ -69,6 +70,7 @@ def test_a_secret_that_cannot_be_used_is_named_by_its_reference(
     (tmp_path / "latin").write_bytes(b"hidden\xff")
     (tmp_path / "large").write_bytes(b"hidden" * SECRET_LIMIT_BYTES)
     (tmp_path / "blank").write_bytes(b" \n")
+    (tmp_path / "breaks").write_bytes(b"hidden\n\n")
     (tmp_path / "two").write_bytes(b"hidden\nhidden\n")
     problem = refused(tmp_path, written_as)
     assert problem.startswith(f"meta.app_secret: {said}")

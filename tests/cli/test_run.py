@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -67,6 +68,7 @@ async def service(environment: Mapping[str, str], *arguments: str) -> AsyncItera
         "run",
         *arguments,
         env={**os.environ, **environment},
+        stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
@@ -131,6 +133,44 @@ async def test_a_second_signal_ends_it_at_once_whatever_it_waits_for() -> None:
         assert await process.stdout.readline() == b"told\n"
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == -signal.SIGTERM
+
+
+HUNG_UP = """
+import asyncio
+from gateway.cli.run import until_signal
+
+async def serve(stop):
+    print("up", flush=True)
+    await stop.wait()
+
+asyncio.run(until_signal(serve, lambda: print("hung up", flush=True)))
+"""
+
+
+async def test_a_hang_up_is_handed_on_and_ends_nothing() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", HUNG_UP, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    async with asyncio.timeout(DEADLINE_S):
+        assert await process.stdout.readline() == b"up\n"
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+            assert await process.stdout.readline() == b"hung up\n"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+
+async def test_a_hang_up_reads_the_accounts_file_again(environment: dict[str, str], tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text("")
+    async with service(environment | {"SENDGUARD_ACCOUNTS": str(accounts)}) as process:
+        await process.ready()
+        process.signal(signal.SIGHUP)
+        await process.says(re.compile("accounts: read again, nothing has changed"))
+        accounts.write_text("[locations.loc1]\nmax_per_second = 0\n")
+        process.signal(signal.SIGHUP)
+        await process.says(re.compile("accounts: .*: locations.loc1.max_per_second: expected a number"))
+        process.signal(signal.SIGTERM)
+        assert await process.ended() == 0
 
 
 async def test_a_data_directory_that_cannot_be_written_ends_it_with_1(environment: dict[str, str]) -> None:
