@@ -181,6 +181,7 @@ def test_what_the_callback_url_says_comes_back_signed(
     url = status_callback_url("https://gw.example.com", location_id, created_at, contact_id, decision_id)
     parts = urlsplit(url)
     assert url.isascii()
+    assert "+" not in url  # a space that somebody may write as %20
     assert parts.path.count("/") == 4  # whatever stands in the location's id
     wire = body("status_undelivered_30004")
     signature = RequestValidator("12345").compute_signature(url, MultiDict(parse_qsl(wire.decode())))
