@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 START_DEADLINE_S = 5.0
 """For the first answer of a broker; beyond it the next try may find another one."""
 
+START_GRACE_S = 3.0
+"""What a start that nobody waits for any more gets to end by itself: cancelled, it may leave a connection behind."""
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 """Between two producers that had nothing acknowledged, doubling."""
 
@@ -141,10 +144,12 @@ class SharedProducer:
         """Start a producer and offer it until it fails; the number of records it had acknowledged."""
         producer = self._clients.signal_producer()
         turn = _Turn(producer)
+        starting = asyncio.create_task(self._start(producer), name=f"start producer of {self._topic}")
         try:
-            async with asyncio.timeout(START_DEADLINE_S):
-                await producer.start()
-                await producer.partitions_for(self._topic)  # so that no caller waits for it
+            await asyncio.wait([starting], timeout=START_DEADLINE_S)
+            if not starting.done():
+                raise TimeoutError(f"not started within {START_DEADLINE_S:g} s")
+            starting.result()
             if self.problem is not None:
                 log.info("records of %s can be tried again", self._topic)
             self._turn, self.problem = turn, None
@@ -155,7 +160,7 @@ class SharedProducer:
         finally:
             self._turn = None
             self._has_turn.clear()
-            closing = asyncio.create_task(close(producer), name=f"close producer of {self._topic}")
+            closing = asyncio.create_task(_retire(producer, starting), name=f"close producer of {self._topic}")
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         if turn.acknowledged == 0:
@@ -163,6 +168,17 @@ class SharedProducer:
                 log.warning("records of %s cannot be written: %s", self._topic, turn.reason)
             self.problem = turn.reason
         return turn.acknowledged
+
+    async def _start(self, producer: AIOKafkaProducer) -> None:
+        await producer.start()
+        await producer.partitions_for(self._topic)  # so that no caller waits for it
+
+
+async def _retire(producer: AIOKafkaProducer, starting: asyncio.Task[None]) -> None:
+    await asyncio.wait([starting], timeout=START_GRACE_S)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await close(producer)
 
 
 def _outcome_seen(future: asyncio.Future[RecordMetadata]) -> None:

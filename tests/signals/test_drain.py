@@ -7,14 +7,14 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.dnd.model import Place
-from gateway.localkafka import LocalKafka, LocalKafkaConfig
+from gateway.localkafka import LocalKafka
 from gateway.signals import drain
 from gateway.signals.drain import Drainer
 from gateway.signals.publish import NotAcknowledgedError, Publisher
@@ -26,13 +26,6 @@ from tests.signals.scene import Log, at_work, drained, draining, publisher_on, s
 from tests.signals.spool_and_die import SUBJECTS
 
 KILLS = 6
-
-
-@pytest.fixture(scope="module")
-def own_kafka() -> Iterator[LocalKafka]:
-    """A broker that may be stopped without disturbing the tests of other modules."""
-    with LocalKafka(LocalKafkaConfig()) as running:
-        yield running
 
 
 class Quits(Publisher):
@@ -188,17 +181,17 @@ async def _spool_and_die(kafka: LocalKafka, topic: str, directory: Path, run: in
 
 
 async def test_an_outage_of_kafka_delays_and_loses_nothing(
-    own_kafka: LocalKafka, fresh_name: str, tmp_path: Path
+    breakable: LocalKafka, fresh_name: str, tmp_path: Path
 ) -> None:
-    log = Log.on(own_kafka, fresh_name)
-    async with spool_in(tmp_path) as spool, draining(own_kafka, log.topic, spool, deadline_s=2.0) as drainer:
+    log = Log.on(breakable, fresh_name)
+    async with spool_in(tmp_path) as spool, draining(breakable, log.topic, spool, deadline_s=2.0) as drainer:
         await spool.put(stop("e0"), 1)
         await until(lambda: not spool.count)
-        await asyncio.to_thread(own_kafka.stop_all)
+        await asyncio.to_thread(breakable.stop_all)
         for number in range(1, 20):
             await spool.put(stop(f"e{number}"), 1)
         await until(lambda: drainer.problem)
         assert spool.count == 19
-        await asyncio.to_thread(own_kafka.start_all)
+        await asyncio.to_thread(breakable.start_all)
         await until(lambda: not spool.count, lambda: drainer.problem)
     assert log.ids() == {PHONE: [f"e{number}" for number in range(20)]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
@@ -12,7 +11,7 @@ import pytest
 
 from gateway.contract.events import event_key
 from gateway.dnd.model import Event
-from gateway.localkafka import LocalKafka, LocalKafkaConfig
+from gateway.localkafka import LocalKafka
 from gateway.settings import Settings
 from gateway.signals.publish import RECORD_LIMIT_BYTES, NotAcknowledgedError, Publisher, RefusedError
 from gateway.signals.resolve import resolve_spooled
@@ -26,21 +25,6 @@ SHORT_S = 0.5
 
 SLACK_S = 2.0
 """For a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def own_kafka() -> Iterator[LocalKafka]:
-    """A broker that may be stopped and frozen without disturbing the tests of other modules."""
-    with LocalKafka(LocalKafkaConfig()) as running:
-        yield running
-
-
-@pytest.fixture
-def breakable(own_kafka: LocalKafka) -> Iterator[LocalKafka]:
-    yield own_kafka
-    if own_kafka.brokers[0].is_running():
-        own_kafka.brokers[0].thaw()
-    own_kafka.start_all()
 
 
 def place(event_id: str, number: int = 0) -> Event:

@@ -1,0 +1,25 @@
+"""A Kafka that the tests of this directory may break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.localkafka import LocalKafka, LocalKafkaConfig
+
+
+@pytest.fixture(scope="session")
+def own_kafka() -> Iterator[LocalKafka]:
+    """One broker, apart from the one that all tests share."""
+    with LocalKafka(LocalKafkaConfig()) as running:
+        yield running
+
+
+@pytest.fixture
+def breakable(own_kafka: LocalKafka) -> Iterator[LocalKafka]:
+    """It may be stopped and frozen; afterwards it runs again."""
+    yield own_kafka
+    if own_kafka.brokers[0].is_running():
+        own_kafka.brokers[0].thaw()
+    own_kafka.start_all()
