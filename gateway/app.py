@@ -59,7 +59,7 @@ class Service:
         self._accounts = LiveAccounts(settings.accounts)
         self._services = Services(settings, self._accounts, self.metrics)
         self._roles: dict[str, Role] = {name: build(self._services) for name, build in find_roles(roles).items()}
-        self._http = HttpServer(settings.http, self.problems, self.metrics)
+        self._http = HttpServer(settings.http, self.problems, self.metrics, self._services.web)
         self._phase: str | None = "starting"
         self.metrics.watch(READY, lambda: {(): float(not self.problems())})
 

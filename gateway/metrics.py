@@ -28,6 +28,9 @@ BARRIER_BUCKETS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.
 HONOUR_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """An event is applied some ms after Kafka took it; a start that reads the log is not counted."""
 
+WEBHOOK_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Some ms with Kafka, a second and more without; providers give up after 10 to 15 s."""
+
 
 class Kind(StrEnum):
     """Prometheus' own words."""
@@ -146,6 +149,21 @@ SPOOL_AGE = Spec(
 SPOOL_UNREADABLE = Spec(
     "spool_unreadable_signals", Kind.GAUGE, "Spooled signals set aside because they cannot be read or written to Kafka."
 )
+WEBHOOKS = Spec(
+    "webhooks_total",
+    Kind.COUNTER,
+    "Calls of providers by how they ended; spooled is on local disk, unsafe is on neither disk nor Kafka.",
+    ("provider", "result"),
+)
+WEBHOOKS_REFUSED = Spec(
+    "webhooks_refused_total",
+    Kind.COUNTER,
+    "Calls answered with an error (403: not signed); location is empty where there is no account, * for an app.",
+    ("provider", "location", "status"),
+)
+WEBHOOK_SECONDS = Spec(
+    "webhook_seconds", Kind.HISTOGRAM, "From a provider's call to our answer.", (), "s", WEBHOOK_BUCKETS_S
+)
 
 METRICS: tuple[Spec, ...] = (
     BUILD,
@@ -175,6 +193,9 @@ METRICS: tuple[Spec, ...] = (
     SPOOL_COUNT,
     SPOOL_AGE,
     SPOOL_UNREADABLE,
+    WEBHOOKS,
+    WEBHOOKS_REFUSED,
+    WEBHOOK_SECONDS,
 )
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Protocol
 
+from aiohttp import web
+
 from gateway.accounts import Lookups
 from gateway.contract.topics import Topics
 from gateway.fresh import FreshState
@@ -46,6 +48,8 @@ class Services:
         self.topics = Topics(settings.topics.prefix)
         self.fresh: FreshState | None = None
         """Not None once a role has asked for it."""
+        self.web: list[Callable[[web.Application], None]] = []
+        """What roles add to the service's HTTP server: called with its application before it starts."""
 
     def fresh_state(self) -> FreshState:
         """The view, its follower and the barrier. It is open before any role's `run`."""

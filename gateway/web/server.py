@@ -1,4 +1,4 @@
-"""The HTTP server of a service: health and metrics now, webhooks and the API beside them later.
+"""The HTTP server of a service: health and metrics, and what roles add to it.
 
 It is up before anything else and until everything else has stopped, so that somebody who asks always gets an answer.
 """
@@ -6,7 +6,7 @@ It is up before anything else and until everything else has stopped, so that som
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import orjson
 from aiohttp import web
@@ -14,11 +14,16 @@ from aiohttp import web
 from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.settings import HttpSettings
 from gateway.web.health import Problem
+from gateway.web.problems import problem
 
-SHUTDOWN_S = 2.0
-"""What open connections get to end: scrapes take milliseconds."""
+SHUTDOWN_S = 3.0
+"""What calls at hand get to end: scrapes take milliseconds, a webhook without Kafka somewhat more than a second."""
 
-PROBLEM_TYPE = "application/problem+json"
+SHOWN_HEADERS = frozenset({"allow", "retry-after"})
+"""Of aiohttp's own errors."""
+
+Extend = Callable[[web.Application], None]
+"""Adds a role's routes, and what is to live as long as the server listens (`Application.cleanup_ctx`)."""
 
 Problems = Callable[[], Sequence[Problem]]
 
@@ -30,9 +35,19 @@ class AddressInUseError(Exception):
 class HttpServer:
     """Started and stopped by the service. `port` is the one it listens on."""
 
-    def __init__(self, settings: HttpSettings, problems: Problems, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: HttpSettings, problems: Problems, metrics: Metrics, extensions: Iterable[Extend] = ()
+    ) -> None:
         self._settings = settings
-        self._runner = web.AppRunner(make_app(problems, metrics), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        app = make_app(problems, metrics)
+        for extend in extensions:
+            extend(app)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            auto_decompress=False,  # signatures are over the bytes as sent, and a few of them may unpack to gigabytes
+        )
         self.port = settings.port
 
     async def start(self) -> None:
@@ -85,9 +100,8 @@ async def problem_details(
     try:
         return await handler(request)
     except web.HTTPError as error:
-        details = {"type": "about:blank", "title": error.reason, "status": error.status}
-        kept = {name: value for name, value in error.headers.items() if name.lower() == "allow"}
-        return web.Response(body=orjson.dumps(details), status=error.status, headers=kept, content_type=PROBLEM_TYPE)
+        kept = {name: value for name, value in error.headers.items() if name.lower() in SHOWN_HEADERS}
+        return problem(error.status, headers=kept)
 
 
 def _json(body: object, status: int = 200) -> web.Response:
