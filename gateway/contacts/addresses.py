@@ -1,0 +1,30 @@
+"""What a contact's DND asks of the directory: which addresses a contact has, and who has an address."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.dnd.model import Subject
+
+
+class Addresses(Protocol):
+    """The directory of contacts. Subjects are canonical and in the location asked for.
+
+    OSError, TimeoutError or SQLAlchemyError when it cannot answer: a change made without it would be half a change.
+    """
+
+    async def addresses(self, location_id: str, contact_id: str) -> tuple[Subject, ...]:
+        """The contact's addresses now; empty for a contact that is not known."""
+
+    async def contacts_of(self, subject: Subject) -> list[str]:
+        """Ids of the location's contacts that have this address now."""
+
+
+class NoDirectory:
+    """Knows no addresses: contacts are held and freed by themselves."""
+
+    async def addresses(self, location_id: str, contact_id: str) -> tuple[Subject, ...]:  # noqa: ARG002 - the protocol's
+        return ()
+
+    async def contacts_of(self, subject: Subject) -> list[str]:  # noqa: ARG002 - the protocol's
+        return []

@@ -1,0 +1,105 @@
+"""Reading and writing holds so that an answer is true when it is given: linearizable, one subject at a time.
+
+1. Pass the barrier: the view has everything that was acknowledged before the call.
+2. Read.
+3. Publish, and wait until Kafka has acknowledged every event.
+4. Wait until the own view has applied what was acknowledged: a read that follows, here or elsewhere behind a barrier,
+   sees it.
+
+Each step has a deadline. Past it nobody is told anything but NotAvailable; what was handed to Kafka may be written all
+the same, even later. That does no harm: a place counts from its date on, a lift ends what was seen before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from gateway.contacts.state import Records
+from gateway.dnd.model import Event, Subject
+from gateway.dnd.record import Record
+from gateway.signals.publish import NotAcknowledgedError, Publisher
+from gateway.streams.quorum import NotFreshError
+from gateway.view.errors import ViewError
+
+FRESH_DEADLINE_S = 2.0
+"""For step 1, and for each partition in step 4. They take milliseconds; a leader that moves is found in a second."""
+
+PAUSE_S = 0.05
+"""Before the view is asked again."""
+
+
+class NotAvailable(Exception):  # noqa: N818 - what it is to the caller: an answer 503
+    """No true answer can be given now; ask again. Of a change, parts may be done."""
+
+
+class View(Protocol):
+    """The view, as far as people's questions need it."""
+
+    def get(self, subject: Subject) -> Record: ...
+
+
+class Barrier(Protocol):
+    async def passed(self) -> None: ...
+
+
+class State(Protocol):
+    """`FreshState`. RuntimeError while it is not open."""
+
+    @property
+    def view(self) -> View: ...
+    @property
+    def barrier(self) -> Barrier: ...
+    async def wait_applied(self, partition: int, end: int) -> None: ...
+
+
+class DndLog:
+    """From any number of tasks."""
+
+    def __init__(self, state: State, publisher: Publisher, deadline_s: float = FRESH_DEADLINE_S) -> None:
+        self._state = state
+        self._publisher = publisher
+        self._deadline_s = deadline_s
+
+    async def passed(self) -> None:
+        """Step 1. NotAvailable."""
+        await self._patiently(lambda: self._state.barrier.passed())
+
+    async def read(self, subjects: Sequence[Subject]) -> Records:
+        """Steps 1 and 2: the records (canonical subjects), with everything acknowledged before the call."""
+        await self.passed()
+        return self.read_applied(subjects)
+
+    def read_applied(self, subjects: Sequence[Subject]) -> Records:
+        """Step 2 alone: as far as the view has come, which behind `write` is at least that."""
+        try:
+            return {subject: self._state.view.get(subject) for subject in subjects}
+        except ViewError as error:
+            raise NotAvailable(f"the view cannot be read: {error}") from error
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Steps 3 and 4. NotAvailable; RefusedError for an event that can never be written."""
+        try:
+            ends = await self._publisher.publish(events)  # 3
+        except NotAcknowledgedError as error:
+            raise NotAvailable(str(error)) from error
+        for partition, end in ends.items():
+            await self._patiently(partial(self._state.wait_applied, partition, end))  # 4
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Until the view can be vouched for, as long as the deadline allows."""
+        why = "no answer"
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                while True:
+                    try:
+                        return await step()
+                    except NotFreshError as error:
+                        why = str(error)
+                    await asyncio.sleep(PAUSE_S)
+        except TimeoutError:
+            raise NotAvailable(f"the state of holds cannot be vouched for: {why}") from None
+        except RuntimeError as error:
+            raise NotAvailable(f"the view is not open: {error}") from error
