@@ -20,6 +20,7 @@ from typing import Protocol
 from gateway.contacts.state import Records
 from gateway.dnd.model import Event, Subject
 from gateway.dnd.record import Record
+from gateway.guard.deciding import Lookup
 from gateway.signals.publish import NotAcknowledgedError, Publisher
 from gateway.streams.quorum import NotFreshError
 from gateway.view.errors import ViewError
@@ -35,8 +36,8 @@ class NotAvailable(Exception):  # noqa: N818 - what it is to the caller: an answ
     """No true answer can be given now; ask again. Of a change, parts may be done."""
 
 
-class View(Protocol):
-    """The view, as far as people's questions need it."""
+class View(Lookup, Protocol):
+    """The view, as far as people's questions need it: what the guard sees, and all of a record."""
 
     def get(self, subject: Subject) -> Record: ...
 
@@ -55,17 +56,17 @@ class State(Protocol):
     async def wait_applied(self, partition: int, end: int) -> None: ...
 
 
-class DndLog:
-    """From any number of tasks."""
+class DndReads:
+    """Steps 1 and 2, from any number of tasks."""
 
-    def __init__(self, state: State, publisher: Publisher, deadline_s: float = FRESH_DEADLINE_S) -> None:
+    def __init__(self, state: State, deadline_s: float = FRESH_DEADLINE_S) -> None:
         self._state = state
-        self._publisher = publisher
         self._deadline_s = deadline_s
 
-    async def passed(self) -> None:
-        """Step 1. NotAvailable."""
+    async def passed(self) -> View:
+        """Step 1: the view, which has everything acknowledged before the call. NotAvailable."""
         await self._patiently(lambda: self._state.barrier.passed())
+        return self._state.view
 
     async def read(self, subjects: Sequence[Subject]) -> Records:
         """Steps 1 and 2: the records (canonical subjects), with everything acknowledged before the call."""
@@ -78,15 +79,6 @@ class DndLog:
             return {subject: self._state.view.get(subject) for subject in subjects}
         except ViewError as error:
             raise NotAvailable(f"the view cannot be read: {error}") from error
-
-    async def write(self, events: Sequence[Event]) -> None:
-        """Steps 3 and 4. NotAvailable; RefusedError for an event that can never be written."""
-        try:
-            ends = await self._publisher.publish(events)  # 3
-        except NotAcknowledgedError as error:
-            raise NotAvailable(str(error)) from error
-        for partition, end in ends.items():
-            await self._patiently(partial(self._state.wait_applied, partition, end))  # 4
 
     async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
         """Until the view can be vouched for, as long as the deadline allows."""
@@ -103,3 +95,20 @@ class DndLog:
             raise NotAvailable(f"the state of holds cannot be vouched for: {why}") from None
         except RuntimeError as error:
             raise NotAvailable(f"the view is not open: {error}") from error
+
+
+class DndLog(DndReads):
+    """All steps, from any number of tasks while the publisher runs."""
+
+    def __init__(self, state: State, publisher: Publisher, deadline_s: float = FRESH_DEADLINE_S) -> None:
+        super().__init__(state, deadline_s)
+        self._publisher = publisher
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Steps 3 and 4. NotAvailable; RefusedError for an event that can never be written."""
+        try:
+            ends = await self._publisher.publish(events)  # 3
+        except NotAcknowledgedError as error:
+            raise NotAvailable(str(error)) from error
+        for partition, end in ends.items():
+            await self._patiently(partial(self._state.wait_applied, partition, end))  # 4
