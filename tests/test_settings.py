@@ -19,6 +19,11 @@ FIXED_NAMES = {
     "SENDGUARD_INSTANCE_ID",
     "SENDGUARD_DATABASE_URL",
     "SENDGUARD_ACCOUNTS",
+    "SENDGUARD_JWT_JWKS_URL",
+    "SENDGUARD_JWT_ISSUER",
+    "SENDGUARD_JWT_AUDIENCE",
+    "SENDGUARD_API_URL",
+    "SENDGUARD_API_KEY",
 }
 
 
@@ -149,6 +154,9 @@ def test_a_secret_that_cannot_be_found_is_named_and_not_shown(tmp_path: Path) ->
     [
         ({"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "me"}, "kafka_sasl_password"),
         ({"kafka_ssl_keyfile": "key.pem"}, "kafka_ssl_certfile"),
+        ({"jwt_jwks_url": "https://keys.example.com/jwks", "jwt_issuer": "us"}, "jwt_issuer, jwt_audience: expected"),
+        ({"jwt_jwks_url": "http://keys.example.com", "jwt_issuer": "i", "jwt_audience": "a"}, "jwt_jwks_url: expected"),
+        ({"api_url": "http://gw.example.com"}, "api_url: expected the URL of a server with https"),
         ({"request_partitions": 12, "output_partitions": 6}, "output_partitions: expected at least request_partitions"),
     ],
 )

@@ -1,5 +1,6 @@
 """Everything that can be set, once: typed rows, read from the environment and one TOML file."""
 
+from gateway.settings.api import ApiSettings
 from gateway.settings.errors import SettingsError
 from gateway.settings.load import load
 from gateway.settings.model import (
@@ -19,6 +20,7 @@ from gateway.settings.secret import Secret
 
 __all__ = [
     "REQUEST_RETENTION_MIN_HOURS",
+    "ApiSettings",
     "GuardSettings",
     "HttpSettings",
     "KafkaSettings",

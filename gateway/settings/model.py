@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from gateway.contract.topics import Count
+from gateway.settings.api import ApiSettings, contradictions
 from gateway.settings.errors import SettingsError
 from gateway.settings.rows import Raw, Setting, build, number, row, rows_of
 from gateway.settings.secret import Secret
@@ -200,6 +201,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     topics: TopicSettings
     guard: GuardSettings
     http: HttpSettings
+    api: ApiSettings
     instance_id: Annotated[
         str,
         row(
@@ -251,3 +253,4 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"output_partitions: expected at least request_partitions ({topics.request_partitions}), "
             f"got {topics.output_partitions}: a forwarded request keeps its partition number"
         )
+    yield from contradictions(settings.api)
