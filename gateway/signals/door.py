@@ -129,7 +129,7 @@ class SignalDoor:
             for signal in told:
                 written = None
                 if not self._spool.holds_subject(subject):  # 1
-                    written = await self._published(signal, received_at)
+                    written = await self._published(signal, subject, received_at)
                 if written is None:
                     await self._spooled(signal, received_at)
                     spooled += 1
@@ -137,9 +137,9 @@ class SignalDoor:
                     events += written
         return events, spooled
 
-    async def _published(self, signal: Signal, received_at: int) -> int | None:
+    async def _published(self, signal: Signal, subject: Subject, received_at: int) -> int | None:
         """How many events Kafka has acknowledged; None when it has not."""
-        known = await self._records.known(canonical(signal.subject))  # 2
+        known = await self._records.known(subject)  # 2
         doubted = await self._doubted(signal, known, received_at)
         events = await followed(self._contacts, resolve(signal, known, self._clock(), received_at, doubted))  # 3
         records = records_of(events, self._clock())

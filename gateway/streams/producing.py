@@ -93,40 +93,31 @@ class SharedProducer:
         if not records:
             return {}
         turn: _Turn | None = None
+        futures: list[asyncio.Future[RecordMetadata]] = []
+        written: list[RecordMetadata] = []
         try:
             async with asyncio.timeout(self._deadline_s):
                 turn = await self._current()
-                futures = [await turn.producer.send(self._topic, record.value, record.key) for record in records]
+                for record in records:
+                    futures.append(await turn.producer.send(self._topic, record.value, record.key))  # noqa: PERF401
                 for future in futures:
-                    future.add_done_callback(_outcome_seen)  # we may be gone before it ends
-                await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+                    written.append(await future)  # noqa: PERF401 - how far both came counts
         except TimeoutError:
             raise self._given_up(turn, f"{self._topic} has not acknowledged within {self._deadline_s:g} s") from None
-        except MessageSizeTooLargeError:
-            raise TooLargeError(0, max(len(record.value) for record in records)) from None
-        except (KafkaError, OSError) as error:
-            raise self._given_up(turn, f"{self._topic} takes no records: {error!r}") from error
-        return self._ends(turn, records, futures)
-
-    def _ends(
-        self, turn: _Turn, records: Sequence[Unwritten], futures: Sequence[asyncio.Future[RecordMetadata]]
-    ) -> Mapping[int, int]:
-        ends: dict[int, int] = {}
-        for index, (record, future) in enumerate(zip(records, futures, strict=True)):
-            if not future.done():
-                continue  # another one has failed
-            try:
-                written = future.result()
-            except (MessageSizeTooLargeError, RecordListTooLargeError):
+        except (MessageSizeTooLargeError, RecordListTooLargeError):
+            if turn is not None:
                 turn.end("a record was too large")  # its sequence number is a gap now
-                raise TooLargeError(index, len(record.value)) from None
-            except (KafkaError, OSError, asyncio.CancelledError) as error:
-                raise self._given_up(turn, f"{self._topic} has not acknowledged: {error!r}") from error
-            ends[written.partition] = max(ends.get(written.partition, 0), written.offset + 1)
+            index = len(written) if len(futures) == len(records) else len(futures)
+            raise TooLargeError(index, len(records[index].value)) from None
+        except (KafkaError, OSError) as error:
+            raise self._given_up(turn, f"{self._topic} has not acknowledged: {error!r}") from error
+        finally:
+            for future in futures[len(written) :]:
+                future.add_done_callback(_outcome_seen)  # nobody asks any more
         turn.acknowledged += len(records)
         if turn.acknowledged >= RECORDS_BEFORE_RENEWAL:
             turn.end("its sequence numbers would run out")
-        return ends
+        return _ends(written)
 
     async def _current(self) -> _Turn:
         while self._turn is None:
@@ -172,6 +163,13 @@ class SharedProducer:
     async def _start(self, producer: AIOKafkaProducer) -> None:
         await producer.start()
         await producer.partitions_for(self._topic)  # so that no caller waits for it
+
+
+def _ends(written: Sequence[RecordMetadata]) -> Mapping[int, int]:
+    ends: dict[int, int] = {}
+    for each in written:
+        ends[each.partition] = max(ends.get(each.partition, 0), each.offset + 1)
+    return ends
 
 
 async def _retire(producer: AIOKafkaProducer, starting: asyncio.Task[None]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dnd.model import Event, Lift, Subject, SubjectKind
+from gateway.dnd.model import Actor, ActorKind, Event, Lift, Subject, SubjectKind
 from gateway.dnd.record import EMPTY, Mark, fold
 from gateway.localkafka import LocalKafka
 from gateway.metrics import Metrics
@@ -90,13 +90,14 @@ async def test_of_one_call_every_signal_is_written_and_each_subject_in_order(
 
 
 async def test_signals_of_one_subject_take_turns(kafka: LocalKafka, fresh_name: str, spool: Spool) -> None:
-    """A signal that waits for its barrier is not overtaken by the next one of its subject, others do not wait."""
+    """A signal that waits for its barrier is not overtaken by one that need not wait; other subjects' go on."""
     log = Log.on(kafka, fresh_name)
-    gate = asyncio.Event()
+    gate, first = asyncio.Event(), [PHONE]
 
     class Gated(KnowsNothing):
         async def known(self, subject: Subject) -> Known:
-            if subject == PHONE:
+            if subject in first:
+                first.clear()
                 await gate.wait()
             return await super().known(subject)
 
@@ -104,6 +105,8 @@ async def test_signals_of_one_subject_take_turns(kafka: LocalKafka, fresh_name: 
         door = door_to(publisher, spool, Gated())
         waiting = [asyncio.create_task(door.accept([stop(f"e{number}")], now_ms())) for number in range(20)]
         assert await door.accept([stop("other", phone(1))], now_ms()) == Accepted(1)
+        for number in range(20):  # far more time than those behind the first would need
+            assert await door.accept([stop(f"other {number}", phone(1))], now_ms()) == Accepted(1)
         assert not any(task.done() for task in waiting)
         gate.set()
         await asyncio.gather(*waiting)
@@ -237,6 +240,15 @@ async def test_what_can_never_be_written_is_refused_and_not_spooled(
             await door.accept([stop("e0", large), stop("e1", phone(1))], 1_000)
     kept = [each.signal.event_id for each in await spool.first(10)] if kafka_is == "away" else log.ids()[phone(1)]
     assert kept == ["e1"]
+
+
+async def test_what_queues_behind_a_spooled_signal_is_refused_when_it_can_never_be_written(spool: Spool) -> None:
+    """It must not take room on the disk only to be set aside later."""
+    async with away(spool) as door:
+        await door.accept([stop("e0")], 1_000)
+        with pytest.raises(RefusedError):
+            await door.accept([replace(stop("e1"), actor=Actor(ActorKind.CONTACT, "x" * RECORD_LIMIT_BYTES))], 1_000)
+    assert spool.count == 1
 
 
 async def test_an_outage_while_signals_arrive_loses_none_and_keeps_each_subjects_order(

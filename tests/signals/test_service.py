@@ -28,11 +28,14 @@ from tests.running import sample, settings_for
 from tests.signals.people import PHONE, phone, start, stop
 from tests.signals.scene import Log, at_work
 
+ROUND_DEADLINE_MS = 10_000
+"""Of the barrier's own rounds: far above what the door waits for one."""
+
 
 @asynccontextmanager
 async def services_on(kafka: LocalKafka, name: str, directory: Path) -> AsyncIterator[tuple[Services, Signals, Log]]:
     """All but the opening of the fresh state."""
-    settings = settings_for(kafka, directory, name)
+    settings = settings_for(kafka, directory, name, barrier_deadline_ms=ROUND_DEADLINE_MS)
     await apply(settings)
     services = Services(settings, Accounts(), Metrics("test"))
     signals = Signals(services)
