@@ -14,6 +14,7 @@ from gateway.guard.reading import DefaultRegion, read_batch
 from gateway.streams.clients import Clients
 from gateway.streams.misnamed import MisnamedRecord, WithMisnamed
 from gateway.streams.outputs import Outputs
+from gateway.streams.settled import wait_settled
 from gateway.streams.tail import last_record
 from gateway.streams.worker import Batch
 
@@ -61,6 +62,8 @@ class Guard:
         self._undelivered[partition] = decision.decide()
 
     async def outputs_end(self, partition: int) -> int | None:
+        topics = self._topics
+        await wait_settled(self._clients, [*topics.outputs, topics.decisions, topics.dead], partition)
         return await behind_last_decision(self._clients, self._topics, partition)
 
     def delivered(self, batch: Batch) -> None:

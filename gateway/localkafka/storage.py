@@ -1,7 +1,8 @@
 """Formatted data directories.
 
 Kafka's StorageTool formats one directory per user and version; the data directories are copies of it. What a copy must
-not share are the ids in `meta.properties`, a text of four lines; `bootstrap.checkpoint` holds only feature levels.
+not share are the ids in `meta.properties`, a text of four lines; the rest, whose names differ between Kafka's versions,
+holds only feature levels.
 """
 
 import base64
@@ -20,7 +21,6 @@ STORAGE_TOOL = "kafka.tools.StorageTool"
 FORMAT_DEADLINE_S = 60
 """1 s when nothing else runs."""
 
-BOOTSTRAP = "bootstrap.checkpoint"
 META = "meta.properties"
 
 
@@ -36,8 +36,7 @@ def format_directory(directory: Path, template: Path, cluster_id: str, node_id: 
     """Make `directory` an empty storage of this node; one that is formatted already keeps its data."""
     if (directory / META).exists():
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(template / BOOTSTRAP, directory / BOOTSTRAP)
+    shutil.copytree(template, directory, ignore=shutil.ignore_patterns(META), dirs_exist_ok=True)
     meta = f"version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={new_id()}\n"
     (directory / META).write_text(meta)
 

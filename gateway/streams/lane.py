@@ -85,7 +85,10 @@ async def fence(clients: Clients, group_id: str, partition: TopicPartition, star
     for transactional_id in transactional_ids(group_id, partition):
         producer = clients.transactional_producer(transactional_id)
         started.append(producer)
-        await producer.start()
+        try:
+            await producer.start()
+        except AssertionError as error:  # aiokafka's, when every broker went away between two of its own steps
+            raise LaneError(f"the producer {transactional_id} could not be started: {error!r}") from error
 
 
 class Lane:

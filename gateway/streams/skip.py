@@ -28,7 +28,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from gateway.contract.topics import Topics
 from gateway.streams.clients import Clients, close
-from gateway.streams.lane import fence
+from gateway.streams.lane import LaneError, fence
 from gateway.streams.resuming import BY_HAND, FindOutputsEnd, Group, position
 from gateway.streams.topics import KafkaUnreachableError
 
@@ -94,7 +94,7 @@ async def skip(clients: Clients, topics: Topics, request: SkipRequest, outputs_e
                     return await _fence_and_record(clients, topics, request, outputs_end)
                 except ProducerFenced:
                     log.info("partition %d was opened by a guard meanwhile: once more", request.partition)
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (KafkaError, OSError, TimeoutError, LaneError) as error:
         raise KafkaUnreachableError(f"partition {request.partition} could not be skipped: {error!r}") from error
 
 

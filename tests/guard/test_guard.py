@@ -10,15 +10,18 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from gateway.contract.topics import Topics
+from gateway.dnd.model import Channel
 from gateway.dnd.record import Record
 from gateway.guard.deciding import Tally
 from gateway.guard.guard import Guard, behind_last_decision
 from gateway.localkafka import LocalKafka
 from gateway.settings import Settings
+from gateway.streams import settled
 from gateway.streams.clients import Clients
 from gateway.streams.misnamed import MisnamedRecord, WithMisnamed
 from gateway.streams.outputs import Outputs
 from gateway.streams.quorum import NotFreshError
+from gateway.streams.settled import OpenTransactionError
 from gateway.streams.worker import Batch
 from tests.guard.batches import CONTACT, PARTITION, TOPICS, HoldsInADict, held, value
 from tests.kafka.outside import Given, Outsider, clients_for
@@ -167,3 +170,20 @@ async def test_what_somebody_else_wrote_to_the_decisions_is_looked_behind(kafka:
     others = [b"hello", b"", b'{"decision_id":"x"}', json.dumps({"decision_id": f"{topics.requests}-1-999"}).encode()]
     outsider.produce(topics.decisions, [*others, Given(None, b"k")] * 10)
     assert await behind_last_decision(clients, topics, 0) == 8
+
+
+async def test_while_a_transaction_stays_open_in_an_output_the_partition_is_not_served(
+    kafka: LocalKafka, fresh_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KAFKA-20734: what comes next would decide over it."""
+    monkeypatch.setattr(settled, "PATIENCE_S", 0.2)
+    outsider, topics, clients = Outsider.of(kafka), Topics(f"{fresh_name}."), clients_for(kafka)
+    for topic in (*topics.outputs, topics.decisions, topics.dead):
+        outsider.create(topic)
+    guard = Guard(clients, topics, Untouchable(), Holding(), lambda _: None, lambda _: None)
+    assert await guard.outputs_end(0) is None
+    open_one = outsider.open_transaction(topics.output(Channel.SMS), [b"open"], fresh_name)
+    with pytest.raises(OpenTransactionError, match=topics.output(Channel.SMS)):
+        await guard.outputs_end(0)
+    open_one.abort_transaction(60)
+    assert await guard.outputs_end(0) is None
