@@ -1,0 +1,5 @@
+"""The contact DND API."""
+
+from gateway.web.api.api import ContactApi
+
+__all__ = ["ContactApi"]

@@ -1,0 +1,123 @@
+"""The contact API on a real server and a real Kafka, and its callers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from gateway.accounts import Accounts
+from gateway.contacts import ContactService
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from gateway.streams.topics import apply
+from gateway.web.access import Access
+from gateway.web.api import ContactApi
+from gateway.web.api.audit import AUDIT, Audit
+from gateway.web.server import HttpServer
+from tests.contacts.people import Book
+from tests.contacts.scene import Gateway, gateway_on
+from tests.signals.scene import at_work
+
+KEYS = {
+    "user": "sk-user",
+    "agency": "sk-agency",
+    "support": "sk-support",
+    "support2": "sk-support-2",
+    "other": "sk-other",
+}
+"""By their id. All are for loc1, `other` for loc2."""
+
+ROLES = {"support2": "support", "other": "user"}
+
+
+def accounts(**locations: Mapping[str, object]) -> Accounts:
+    keys = [
+        {
+            "id": name,
+            "sha256": hashlib.sha256(key.encode()).hexdigest(),
+            "role": ROLES.get(name, name),
+            "locations": ["loc2"] if name == "other" else ["loc1"],
+        }
+        for name, key in KEYS.items()
+    ]
+    return Accounts.parse({"api_keys": keys, "locations": dict(locations)}, "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def problem(self) -> str:
+        """The name of the problem type."""
+        assert self.headers["Content-Type"].partition(";")[0] == "application/problem+json", self
+        assert self.body["status"] == self.status
+        return str(self.body["type"]).removeprefix("urn:sendguard:problem:")
+
+    @property
+    def fields(self) -> list[str]:
+        """Those an error names."""
+        return [error["field"] for error in self.body["errors"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """`call` as whoever."""
+
+    url: str
+    session: aiohttp.ClientSession
+    gateway: Gateway
+    directory: Book
+    engine: AsyncEngine
+
+    async def call(
+        self, method: str, path: str, body: object = None, *, key: str | None = "user", raw: bytes | None = None
+    ) -> Answer:
+        """`path` below loc1 unless it begins with a slash; `key`: its id."""
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        headers = {} if key is None else {"Authorization": f"Bearer {KEYS.get(key, key)}"}
+        where = path if path.startswith("/") else f"/v1/locations/loc1/{path}"
+        async with self.session.request(method, self.url + where, data=data, headers=headers) as answer:
+            text = await answer.read()
+            return Answer(answer.status, answer.headers, json.loads(text) if text else None)
+
+    async def dnd(self, contact: str = "c1") -> Any:
+        answer = await self.call("GET", f"contacts/{quote(contact, safe='')}/dnd")
+        assert answer.status == 200, answer
+        return answer.body
+
+    async def audited(self) -> list[Mapping[str, Any]]:
+        """All rows of the audit."""
+        async with self.engine.connect() as connection:
+            return [row._asdict() for row in await connection.execute(select(AUDIT).order_by(AUDIT.c.number))]
+
+
+@asynccontextmanager
+async def api_on(settings: Settings, known: Accounts | None = None, **service: Any) -> AsyncIterator[Api]:
+    """Serving, on a log of its own."""
+    await apply(settings)
+    known = known or accounts()
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(gateway_on(settings))
+        directory = Book()
+        engine = create_async_engine(f"sqlite+aiosqlite:///{settings.data_dir}/people.sqlite")
+        stack.push_async_callback(engine.dispose)
+        contacts: ContactService = gateway.service(directory, default_region=known.default_region, **service)
+        api = ContactApi(Access(settings.api, known), contacts, Audit(engine))
+        server = HttpServer(settings.http, list, Metrics("test"), [api.add_to])
+        await server.start()
+        stack.push_async_callback(server.stop)
+        await stack.enter_async_context(at_work(api.run()))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        yield Api(f"http://127.0.0.1:{server.port}", session, gateway, directory, engine)
