@@ -1,9 +1,10 @@
 """The composition root: a service from its settings to its end.
 
 Start: 1 HTTP server, so that health answers from the first moment -> 2 topics checked; a difference that could lose a
-hold ends it, brokers that do not answer are asked again -> 3 view opened, if a role wants it -> 4 follower, barrier,
-watcher of the accounts file and roles, all tasks of one group: whichever dies ends the process.
-Stop: 1 roles finish what is at hand -> 2 follower, barrier and watcher -> 3 view -> 4 HTTP server.
+hold ends it, brokers that do not answer are asked again -> 3 view opened, if a role wants it -> 4 followers (of
+the events, of the integrations), barrier, watcher of the accounts file and roles, all tasks of one group: whichever
+dies ends the process.
+Stop: 1 roles finish what is at hand -> 2 followers, barrier and watcher -> 3 view -> 4 HTTP server.
 """
 
 from __future__ import annotations
@@ -127,6 +128,8 @@ class Service:
             background = [group.create_task(_forever("accounts", self._accounts.run()), name="accounts")]
             if (fresh := self._services.fresh) is not None:
                 background.append(group.create_task(_forever("fresh state", fresh.run()), name="fresh state"))
+            if (integrations := self._services.integrations) is not None:
+                background.append(group.create_task(_forever("integrations", integrations.run()), name="integrations"))
             roles = {
                 group.create_task(_until(stop, name, role.run(stop)), name=f"role {name}")
                 for name, role in self._roles.items()

@@ -120,6 +120,12 @@ HONOUR_SECONDS = Spec(
     HONOUR_BUCKETS_S,
 )
 STATES = Spec("states_written_total", Kind.COUNTER, "Records written to dnd.state and committed.")
+INTEGRATIONS = Spec(
+    "integrations", Kind.GAUGE, "Channels of locations whose integration is known, by its status.", ("status",)
+)
+INTEGRATIONS_UNREADABLE = Spec(
+    "integrations_unreadable_total", Kind.COUNTER, "Records of the topic integrations that say nothing we can use."
+)
 SIGNALS = Spec(
     "signals_total",
     Kind.COUNTER,
@@ -186,6 +192,8 @@ METRICS: tuple[Spec, ...] = (
     LIFTS_REFUSED,
     HONOUR_SECONDS,
     STATES,
+    INTEGRATIONS,
+    INTEGRATIONS_UNREADABLE,
     SIGNALS,
     SIGNAL_NOTES,
     SIGNALS_PUBLISHED,

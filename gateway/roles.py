@@ -18,6 +18,7 @@ from aiohttp import web
 from gateway.accounts import Lookups
 from gateway.contract.topics import Topics
 from gateway.fresh import FreshState
+from gateway.integrations import Integrations
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.streams.clients import Clients
@@ -48,6 +49,8 @@ class Services:
         self.topics = Topics(settings.topics.prefix)
         self.fresh: FreshState | None = None
         """Not None once a role has asked for it."""
+        self.integrations: Integrations | None = None
+        """Not None once a role has asked for them."""
         self.web: list[Callable[[web.Application], None]] = []
         """What roles add to the service's HTTP server: called with its application before it starts."""
 
@@ -56,6 +59,12 @@ class Services:
         if self.fresh is None:
             self.fresh = FreshState(self.settings, self.clients, self.topics, self.metrics)
         return self.fresh
+
+    def integrations_state(self) -> Integrations:
+        """What channels are connected. It is followed from before any role's `run`."""
+        if self.integrations is None:
+            self.integrations = Integrations(self.clients, self.topics.integrations, self.accounts, self.metrics)
+        return self.integrations
 
 
 Build = Callable[[Services], Role]

@@ -10,11 +10,15 @@ import msgspec
 
 from gateway.contract.requests import InvalidRequestError
 from gateway.dnd.decide import Reason
+from gateway.dnd.model import Channel
 
 DECISION_ID = "sg-decision-id"
 DECIDED_AT = "sg-decided-at"
 REASON_FIELD = "sg-reason-field"
 REASON_EXPECTED = "sg-reason-expected"
+CHANNEL_UNAVAILABLE = "channel_unavailable"
+"""The `reason` of a decision `unavailable` (R8)."""
+
 STAND_IN = "sg-stand-in"
 """Header of a dead letter whose value is not the original but a `StandIn`."""
 
@@ -53,6 +57,24 @@ class FieldReason(msgspec.Struct, frozen=True, gc=False):
     expected: str
 
 
+class Unavailability(StrEnum):
+    """Why a channel cannot be sent on."""
+
+    DISCONNECTED = "disconnected"
+    UNKNOWN = "unknown"  # nobody has said that it is connected, and the location demands that
+
+
+class ChannelReason(msgspec.Struct, frozen=True, gc=False):
+    """Why a request is unavailable: `{"reason":"channel_unavailable","channel":"SMS","status":"disconnected"}`.
+
+    It has no subject, cause, kind or since, which all holds have: who reads reasons as holds must not take it for DND.
+    """
+
+    reason: str
+    channel: str
+    status: str
+
+
 class Decision(msgspec.Struct, omit_defaults=False, gc=False):
     """One decision. `state` is the encoded `{"events": [[partition, offset], ...]}` the view had applied."""
 
@@ -62,7 +84,7 @@ class Decision(msgspec.Struct, omit_defaults=False, gc=False):
     contact_id: str | None
     channel: str | None
     outcome: str
-    reasons: Sequence[HoldReason | FieldReason]
+    reasons: Sequence[HoldReason | ChannelReason | FieldReason]
     state: msgspec.Raw
     decided_at: int
     removed: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
@@ -116,6 +138,10 @@ def hold_reasons(reasons: Sequence[Reason]) -> list[HoldReason]:
 
 def invalid_reason(error: InvalidRequestError) -> FieldReason:
     return FieldReason(error.field, error.expected)
+
+
+def channel_reason(channel: Channel, why: Unavailability) -> ChannelReason:
+    return ChannelReason(CHANNEL_UNAVAILABLE, channel, why)
 
 
 def stand_in(value: bytes | None, topic: str, partition: int, offset: int) -> bytes:

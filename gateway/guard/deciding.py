@@ -7,7 +7,7 @@ Per record the first of these applies: invalid, expired, dropped, unavailable, f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -19,8 +19,11 @@ from gateway.contract.decisions import (
     REASON_FIELD,
     STAND_IN,
     STAND_IN_KEY_BYTES,
+    ChannelReason,
     Decision,
     Outcome,
+    Unavailability,
+    channel_reason,
     decision_id_prefix,
     encode_decision,
     encode_state,
@@ -28,6 +31,7 @@ from gateway.contract.decisions import (
     invalid_reason,
     stand_in,
 )
+from gateway.contract.integrations import IntegrationId
 from gateway.contract.requests import InvalidRequestError, Request, readable_fields
 from gateway.contract.topics import Topics
 from gateway.dnd.decide import Reason, reasons
@@ -59,8 +63,14 @@ Tally = Counter[tuple[str, str, str]]
 """How many requests, by channel, outcome and first cause ("" when there is none)."""
 
 
+Unavailable = Mapping[IntegrationId, Unavailability]
+"""The channels that cannot be sent on (R8), by location and channel; most often there are none."""
+
+NOTHING_UNAVAILABLE: Unavailable = {}
+
 _EMAIL = Channel.EMAIL
 _FORWARDED, _DROPPED, _EXPIRED, _INVALID = Outcome.FORWARDED, Outcome.DROPPED, Outcome.EXPIRED, Outcome.INVALID
+_UNAVAILABLE = Outcome.UNAVAILABLE
 """Bound once: the lookup of an enum's member costs as much as a decision's id."""
 
 
@@ -68,13 +78,21 @@ class BatchDecision:
     """Decides one batch: holds what is the same for all its records. `now` is the time of the decisions (ms)."""
 
     def __init__(
-        self, topics: Topics, partition: int, batch: Readable, view: Lookup, now: int, outputs: OutputSink
+        self,
+        topics: Topics,
+        partition: int,
+        batch: Readable,
+        view: Lookup,
+        now: int,
+        outputs: OutputSink,
+        unavailable: Unavailable = NOTHING_UNAVAILABLE,
     ) -> None:
         self._topics = topics
         self._partition = partition
         self._id_prefix = decision_id_prefix(topics.requests, partition)
         self._batch = batch
         self._now = now
+        self._unavailable = unavailable
         self._append = outputs.append
         self._decisions = topics.decisions
         self._held = view.lookup(batch.keys)
@@ -137,6 +155,12 @@ class BatchDecision:
         kept: Sequence[Recipient] = (),
         removed: Sequence[str] = (),
     ) -> None:
+        """Unless the channel is not connected, which matters only for what DND lets through."""
+        unavailable = self._unavailable
+        if unavailable and (request.location_id, channel) in unavailable:
+            why = unavailable[request.location_id, channel]
+            self._decided(record, request, channel, _UNAVAILABLE, (), (), [channel_reason(channel, why)])
+            return
         identity = self._decided(record, request, channel, _FORWARDED, (), removed)
         value = without(record.value or b"", kept) if removed else record.value
         headers = [*record.headers, (DECISION_ID, identity.encode()), self._decided_at]
@@ -150,6 +174,7 @@ class BatchDecision:
         outcome: Outcome,
         found: Sequence[Reason] = (),
         removed: Sequence[str] = (),
+        not_connected: Sequence[ChannelReason] = (),
     ) -> str:
         """Append the decision; returns its id."""
         identity = f"{self._id_prefix}{record.offset}"
@@ -160,7 +185,7 @@ class BatchDecision:
             request.contact_id,
             channel,
             outcome,
-            hold_reasons(found) if found else [],
+            hold_reasons(found) if found else not_connected,
             self._state,
             self._now,
             removed or msgspec.UNSET,

@@ -9,7 +9,7 @@ from typing import Protocol
 from gateway.contract.decisions import decision_id_prefix, offset_of
 from gateway.contract.requests import InvalidRequestError
 from gateway.contract.topics import Topics
-from gateway.guard.deciding import BatchDecision, Lookup, Tally
+from gateway.guard.deciding import NOTHING_UNAVAILABLE, BatchDecision, Lookup, Tally, Unavailable
 from gateway.guard.reading import DefaultRegion, read_batch
 from gateway.streams.clients import Clients
 from gateway.streams.misnamed import MisnamedRecord, WithMisnamed
@@ -42,6 +42,7 @@ class Guard:
         barrier: FreshnessBarrier,
         default_region: DefaultRegion,
         observe: Callable[[Tally], None],
+        unavailable: Callable[[], Unavailable] = lambda: NOTHING_UNAVAILABLE,
     ) -> None:
         self._clients = clients
         self._topics = topics
@@ -49,6 +50,7 @@ class Guard:
         self._barrier = barrier
         self._default_region = default_region
         self._observe = observe
+        self._unavailable = unavailable
         self._undelivered: dict[int, Tally] = {}
 
     async def __call__(self, batch: Batch, outputs: Outputs) -> None:
@@ -58,7 +60,7 @@ class Guard:
         )
         await self._barrier.passed()
         partition = batch.partition.partition
-        decision = BatchDecision(self._topics, partition, readable, self._view, now_ms(), outputs)
+        decision = BatchDecision(self._topics, partition, readable, self._view, now_ms(), outputs, self._unavailable())
         self._undelivered[partition] = decision.decide()
 
     async def outputs_end(self, partition: int) -> int | None:

@@ -24,10 +24,11 @@ class GuardRole:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._fresh = services.fresh_state()
+        self._integrations = services.integrations_state()
         self._member: GroupMember | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        if not await self._fresh.loaded(stop):
+        if not (await self._fresh.loaded(stop) and await self._integrations.loaded(stop)):
             return
         services, settings = self._services, self._services.settings
         guard = Guard(
@@ -37,6 +38,7 @@ class GuardRole:
             self._fresh.barrier,
             services.accounts.default_region,
             self._decided,
+            self._integrations.unavailable,
         )
         worker_settings = WorkerSettings(
             group_id=settings.guard.group_id,
@@ -51,7 +53,7 @@ class GuardRole:
 
     def problems(self) -> list[str]:
         membership = ["joining: not started yet"] if self._member is None else self._member.problems()
-        return self._fresh.problems() + membership
+        return self._fresh.problems() + self._integrations.problems() + membership
 
     def _decided(self, tally: Tally) -> None:
         self._services.metrics.count(BATCHES)

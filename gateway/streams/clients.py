@@ -118,8 +118,11 @@ class Clients:
             **self._connection,
         )
 
-    def reader(self) -> AIOKafkaConsumer:
-        """Reads what `assign` and `seek` say, committed records only; belongs to no group."""
+    def reader(self, wait_ms: int = READER_WAIT_MS) -> AIOKafkaConsumer:
+        """Reads what `assign` and `seek` say, committed records only; belongs to no group.
+
+        `wait_ms`: longest that a fetch waits for the first record.
+        """
         return AIOKafkaConsumer(
             client_id=self._named("reader"),
             group_id=None,
@@ -127,7 +130,7 @@ class Clients:
             auto_offset_reset="none",
             isolation_level="read_committed",
             check_crcs=True,
-            fetch_max_wait_ms=READER_WAIT_MS,
+            fetch_max_wait_ms=wait_ms,
             fetch_min_bytes=1,
             fetch_max_bytes=READER_FETCH_BYTES,
             max_partition_fetch_bytes=READER_FETCH_BYTES,

@@ -11,7 +11,7 @@ from gateway.contract.events import event_key
 from gateway.contract.topics import Topics
 from gateway.dnd.model import Actor, ActorKind, Cause, Place, Scope, Subject, SubjectKind
 from gateway.dnd.record import EMPTY, Record, fold
-from gateway.guard.deciding import BatchDecision, Header, Tally
+from gateway.guard.deciding import NOTHING_UNAVAILABLE, BatchDecision, Header, Tally, Unavailable
 from gateway.guard.reading import read_batch
 
 TOPICS = Topics()
@@ -126,12 +126,13 @@ def decide(
     now: int = NOW,
     default_region: str | None = None,
     unwritable: bool = False,
+    unavailable: Unavailable = NOTHING_UNAVAILABLE,
 ) -> Decided:
     """Decide a batch; values become records with consecutive offsets from FIRST_OFFSET."""
     lines = [each if isinstance(each, Line) else Line(FIRST_OFFSET + index, each) for index, each in enumerate(given)]
     batch = read_batch(lines, lambda _: default_region, unwritable=unwritable)
     decided = Decided()
-    decision = BatchDecision(TOPICS, PARTITION, batch, HoldsInADict(holds or {}), now, decided)
+    decision = BatchDecision(TOPICS, PARTITION, batch, HoldsInADict(holds or {}), now, decided, unavailable)
     decided.tally = decision.decide()
     return decided
 
