@@ -1,12 +1,15 @@
-"""A Kafka that the tests of this directory may break."""
+"""A Kafka that the tests of this directory may break, and a spool."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from gateway.localkafka import LocalKafka, LocalKafkaConfig
+from gateway.signals.spool import Spool
+from tests.signals.scene import spool_in
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,9 @@ def breakable(own_kafka: LocalKafka) -> Iterator[LocalKafka]:
     if own_kafka.brokers[0].is_running():
         own_kafka.brokers[0].thaw()
     own_kafka.start_all()
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    async with spool_in(tmp_path) as opened:
+        yield opened

@@ -21,6 +21,7 @@ from gateway.signals.publish import DRAIN_DEADLINE_S, Publisher
 from gateway.signals.resolve import Known
 from gateway.signals.spool import Spool
 from tests.kafka.outside import Outsider, clients_for, until
+from tests.signals.people import STOPPED
 
 PARTITIONS = 2
 
@@ -56,6 +57,11 @@ class Log:
             if event.subject == subject:
                 record = fold(record, event, broker_time).record
         return record
+
+    def holds(self, subject: Subject) -> bool:
+        """Whether a STOP is in force."""
+        register = self.record(subject).registers.get(STOPPED)
+        return register is not None and register.in_force
 
 
 @asynccontextmanager

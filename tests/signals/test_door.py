@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.dnd.model import Actor, ActorKind, Event, Lift, Subject, SubjectKind
-from gateway.dnd.record import EMPTY, Mark, fold
+from gateway.dnd.model import Actor, ActorKind, Lift, Subject, SubjectKind
+from gateway.dnd.record import EMPTY, fold
 from gateway.localkafka import LocalKafka
 from gateway.metrics import Metrics
-from gateway.providers.signals import OptIn
 from gateway.settings import Settings
 from gateway.signals.door import Accepted, SignalDoor, SpooledReceipt
 from gateway.signals.publish import RECORD_LIMIT_BYTES, Publisher, RefusedError, now_ms
@@ -24,20 +23,14 @@ from gateway.signals.spool import Spool, SpoolUnavailable
 from gateway.streams.clients import Clients
 from tests.kafka.outside import until
 from tests.running import sample
-from tests.signals.people import PHONE, STOPPED, code_30004, phone, start, stop
-from tests.signals.scene import Knows, KnowsNothing, Log, at_work, door_to, drained, draining, publisher_on, spool_in
+from tests.signals.people import PHONE, STOPPED, phone, start, stop
+from tests.signals.scene import Knows, KnowsNothing, Log, at_work, door_to, drained, draining, publisher_on
 
 SHORT_S = 0.5
 """A deadline that is to pass."""
 
-SLACK_S = 2.0
+SLACK_S = 5.0
 """For a busy machine."""
-
-
-@pytest.fixture
-async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
-    async with spool_in(tmp_path) as opened:
-        yield opened
 
 
 @asynccontextmanager
@@ -57,11 +50,6 @@ def slow_clock() -> int:
     return now_ms() - 3 * 3_600_000
 
 
-def held(log: Log, subject: Subject = PHONE) -> bool:
-    register = log.record(subject).registers.get(STOPPED)
-    return register is not None and register.in_force
-
-
 # ---- Kafka takes it ----
 
 
@@ -69,9 +57,9 @@ async def test_accepted_is_in_the_log(kafka: LocalKafka, fresh_name: str, spool:
     log = Log.on(kafka, fresh_name)
     async with publisher_on(kafka, log.topic) as publisher:
         assert await door_to(publisher, spool).accept([stop("SM1")], now_ms()) == Accepted(1)
-        assert held(log)
+        assert log.holds(PHONE)
         assert await door_to(publisher, spool, Knows(log.record(PHONE))).accept([start("SM2")], now_ms()) == Accepted(1)
-        assert not held(log)
+        assert not log.holds(PHONE)
         known = Knows(log.record(PHONE))
         assert await door_to(publisher, spool, known).accept([stop("SM1"), start("SM2")], now_ms()) == Accepted(0)
     assert spool.count == 0
@@ -125,7 +113,7 @@ async def test_clocks_hours_apart_do_not_matter_behind_a_barrier(
             door = door_to(publisher, spool, Knows(log.record(PHONE)), clock=clock)
             signal = stop(f"e{number}") if number % 2 == 0 else start(f"e{number}")
             assert await door.accept([signal], clock()) == Accepted(1)
-            assert held(log) == (number % 2 == 0)
+            assert log.holds(PHONE) == (number % 2 == 0)
 
 
 # ---- Kafka does not take it ----
@@ -166,7 +154,7 @@ async def test_a_signal_that_kafka_did_not_acknowledge_in_time_is_spooled_and_co
         for event in (*copies, start_event, *copies):
             record = fold(record, event, received_at + 20_000).record
         assert not record.registers[STOPPED].in_force
-    assert not held(log)
+    assert not log.holds(PHONE)
 
 
 async def until_accepted(door: SignalDoor) -> None:
@@ -202,11 +190,11 @@ async def test_a_spooled_stop_outlasts_a_lift_that_a_slow_clock_had_seen(
     async with publisher_on(kafka, log.topic) as publisher:
         await door_to(publisher, spool).accept([stop("SM1")], now_ms())
         await door_to(publisher, spool, Knows(log.record(PHONE))).accept([start("SM2")], now_ms())
-    assert not held(log)
+    assert not log.holds(PHONE)
     async with away(spool, Knows(log.record(PHONE), fresh=False)) as door:
         await door.accept([stop("SM3")], now_ms() - 3 * 3_600_000)
     await drained(kafka, log.topic, spool)
-    assert held(log)
+    assert log.holds(PHONE)
 
 
 async def test_neither_kafka_nor_disk_is_said(tmp_path: Path) -> None:
@@ -288,58 +276,6 @@ async def test_an_outage_while_signals_arrive_loses_none_and_keeps_each_subjects
     assert outcomes == {Accepted, SpooledReceipt}
     found = log.ids()
     assert {subject: found[subject] for subject in told} == told
-
-
-# ---- what others add ----
-
-
-class OneContact:
-    """A directory in which one contact has every address."""
-
-    async def follow(self, event: Event) -> Sequence[Event]:
-        contact = Subject(event.subject.location_id, SubjectKind.CONTACT, "c1")
-        return [replace(event, subject=contact, event_id=f"{event.event_id}:c1")]
-
-
-async def test_events_on_contacts_go_with_that_of_the_address(kafka: LocalKafka, fresh_name: str, spool: Spool) -> None:
-    """The hook of the directory, at the door and from the spool."""
-    log = Log.on(kafka, fresh_name)
-    contact = Subject("loc1", SubjectKind.CONTACT, "c1")
-    async with publisher_on(kafka, log.topic) as publisher:
-        door = door_to(publisher, spool, contacts=OneContact())
-        assert await door.accept([stop("SM1")], now_ms()) == Accepted(2)
-    assert log.ids() == {PHONE: ["SM1"], contact: ["SM1:c1"]}
-
-
-class Says:
-    """A provider that knows which was sent last, or does not."""
-
-    def __init__(self, answer: bool | None, window_ms: int = 10_000) -> None:
-        self.answer, self._window_ms, self.asked = answer, window_ms, 0
-
-    def window_ms(self, location_id: str) -> int:
-        return self._window_ms
-
-    async def sent_after(self, start: OptIn, stop: Mark) -> bool | None:
-        self.asked += 1
-        return self.answer
-
-
-@pytest.mark.parametrize(
-    ("provider", "stays"), [(Says(True), False), (Says(False), True), (Says(None), True), (Says(None, 0), False)]
-)
-async def test_a_start_close_behind_a_stop_counts_if_the_provider_says_that_it_was_sent_later(
-    kafka: LocalKafka, fresh_name: str, spool: Spool, provider: Says, stays: bool
-) -> None:
-    """R13, R18: unknown or equal = stays held."""
-    log = Log.on(kafka, fresh_name)
-    now = now_ms()
-    async with publisher_on(kafka, log.topic) as publisher:
-        await door_to(publisher, spool).accept([stop("SM1"), code_30004("c", now - 9)], now)
-        door = door_to(publisher, spool, Knows(log.record(PHONE)), start_check=provider)
-        assert await door.accept([start("SM2")], now + 3_000) == Accepted(1)
-    assert held(log) == stays
-    assert len(dict(log.record(PHONE).holds())) == stays
 
 
 async def test_what_happened_is_counted(kafka: LocalKafka, fresh_name: str, spool: Spool) -> None:

@@ -23,7 +23,7 @@ from tests.signals.scene import Log, at_work, publisher_on
 SHORT_S = 0.5
 """A deadline that is to pass."""
 
-SLACK_S = 2.0
+SLACK_S = 5.0
 """For a busy machine."""
 
 
@@ -85,7 +85,7 @@ async def test_a_frozen_broker_costs_a_caller_its_deadline_and_no_more(breakable
 
 async def test_while_no_broker_answers_callers_are_told_at_once(breakable: LocalKafka, fresh_name: str) -> None:
     log = Log.on(breakable, fresh_name)
-    async with publisher_on(breakable, log.topic, SHORT_S) as publisher:
+    async with publisher_on(breakable, log.topic, 3.0) as publisher:
         await published(publisher, place("before"))
         await asyncio.to_thread(breakable.stop_all)
         with pytest.raises(NotAcknowledgedError):
@@ -94,7 +94,7 @@ async def test_while_no_broker_answers_callers_are_told_at_once(breakable: Local
         begun = time.monotonic()
         with pytest.raises(NotAcknowledgedError):
             await publisher.publish([place("stopped")])
-        assert time.monotonic() - begun < SHORT_S
+        assert time.monotonic() - begun < 1.5
         await asyncio.to_thread(breakable.start_all)
         await published(publisher, place("after"))
         assert publisher.problem is None
@@ -140,7 +140,7 @@ async def test_it_ends_although_a_broker_is_frozen(breakable: LocalKafka, fresh_
         with pytest.raises(NotAcknowledgedError):
             await publisher.publish([place("frozen")])
         begun = time.monotonic()
-    assert time.monotonic() - begun < 3 * SLACK_S + 3.0
+    assert time.monotonic() - begun < SLACK_S + 10.0
 
 
 # ---- what can never be written ----
