@@ -126,6 +126,15 @@ INTEGRATIONS = Spec(
 INTEGRATIONS_UNREADABLE = Spec(
     "integrations_unreadable_total", Kind.COUNTER, "Records of the topic integrations that say nothing we can use."
 )
+COMMANDS = Spec(
+    "commands_total",
+    Kind.COUNTER,
+    "Commands of workflows by how they ended; partly and refused have parts that could not be done.",
+    ("result",),
+)
+COMMAND_PARTS_REFUSED = Spec(
+    "command_parts_refused_total", Kind.COUNTER, "Parts of workflows' commands that were refused.", ("reason",)
+)
 SIGNALS = Spec(
     "signals_total",
     Kind.COUNTER,
@@ -194,6 +203,8 @@ METRICS: tuple[Spec, ...] = (
     STATES,
     INTEGRATIONS,
     INTEGRATIONS_UNREADABLE,
+    COMMANDS,
+    COMMAND_PARTS_REFUSED,
     SIGNALS,
     SIGNAL_NOTES,
     SIGNALS_PUBLISHED,
