@@ -28,3 +28,11 @@ class NoDirectory:
 
     async def contacts_of(self, subject: Subject) -> list[str]:  # noqa: ARG002 - the protocol's
         return []
+
+
+async def with_addresses(directory: Addresses, contact: Subject) -> list[Subject]:
+    """The contact first, then its current addresses. What the directory raises; ValueError for an error of its own."""
+    found = await directory.addresses(contact.location_id, contact.id)
+    if strangers := [subject for subject in found if subject.location_id != contact.location_id]:
+        raise ValueError(f"{len(strangers)} addresses are of another location")
+    return list(dict.fromkeys((contact, *found)))

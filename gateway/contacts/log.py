@@ -13,12 +13,15 @@ the same, even later. That does no harm: a place counts from its date on, a lift
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from gateway.contacts.state import Records
-from gateway.dnd.model import Event, Subject
+from gateway.dnd.model import Event, Lift, Subject
 from gateway.dnd.record import Record
 from gateway.guard.deciding import Lookup
 from gateway.signals.publish import NotAcknowledgedError, Publisher
@@ -27,6 +30,10 @@ from gateway.view.errors import ViewError
 
 FRESH_DEADLINE_S = 2.0
 """For step 1, and for each partition in step 4. They take milliseconds; a leader that moves is found in a second."""
+
+ANSWER_DEADLINE_S = 8.0
+"""For an answer or NotAvailable, turns of others before it included: more than the steps' own deadlines, and below what
+HTTP clients usually wait (10 s and more)."""
 
 PAUSE_S = 0.05
 """Before the view is asked again."""
@@ -112,3 +119,24 @@ class DndLog(DndReads):
             raise NotAvailable(str(error)) from error
         for partition, end in ends.items():
             await self._patiently(partial(self._state.wait_applied, partition, end))  # 4
+
+
+@asynccontextmanager
+async def answering(deadline_s: float) -> AsyncIterator[None]:
+    """NotAvailable when it takes longer, or when a database that was asked does not answer."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            yield
+    except TimeoutError:
+        raise NotAvailable(f"no answer within {deadline_s:g} s") from None
+    except (SQLAlchemyError, OSError) as error:
+        raise NotAvailable(f"the database does not answer: {type(error).__name__}") from error
+
+
+def check_lifted(events: Sequence[Event], after: Records) -> None:
+    """NotAvailable for a hold that a gateway with a fast clock has just placed: see the fold's margins."""
+    for event in events:
+        for term in event.terms if isinstance(event, Lift) else ():
+            register = after[event.subject].registers[term.scope, term.cause]
+            if register.in_force and register.placed.at <= term.through:
+                raise NotAvailable("a hold is dated ahead of the brokers' clock; it can be lifted in a second")

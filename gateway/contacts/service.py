@@ -12,27 +12,19 @@ The directory is asked before the barrier. An address that a contact gets meanwh
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from gateway.contacts.addresses import Addresses
+from gateway.contacts.addresses import Addresses, with_addresses
 from gateway.contacts.commands import Change, Clear, Command, Refused, plan
-from gateway.contacts.log import FRESH_DEADLINE_S, DndLog, NotAvailable, State
+from gateway.contacts.log import ANSWER_DEADLINE_S, FRESH_DEADLINE_S, DndLog, State, answering, check_lifted
 from gateway.contacts.state import ContactDnd, Records, address_dnd, contact_dnd
 from gateway.dnd.addresses import KINDS_OF_CHANNEL, recipient_key
-from gateway.dnd.model import Actor, BadAddress, Channel, Event, Lift, Subject, SubjectKind
+from gateway.dnd.model import Actor, BadAddress, Channel, Event, Subject, SubjectKind
 from gateway.signals.publish import Publisher, now_ms
 from gateway.signals.turns import Turns
-
-ANSWER_DEADLINE_S = 8.0
-"""For an answer or NotAvailable, turns of others before it included: more than the steps' own deadlines, and below what
-HTTP clients usually wait (10 s and more)."""
 
 Enlisted = Callable[[str], frozenset[Channel]]
 """The channels of a location whose integration exists and works (R7)."""
@@ -78,7 +70,7 @@ class ContactService:
         """With everything that was acknowledged before the call. A contact nobody knows has no holds. NotAvailable."""
         contact = Subject(location_id, SubjectKind.CONTACT, contact_id)
         async with answering(self._deadline_s):
-            records = await self._log.read(await self._subjects(contact))
+            records = await self._log.read(await with_addresses(self._directory, contact))
         return contact_dnd(contact, records, self._enlisted(location_id))
 
     async def show_address(self, location_id: str, kind: SubjectKind, address: str) -> ContactDnd:
@@ -113,7 +105,7 @@ class ContactService:
         return await self.change(location_id, contact_id, [Clear()], actor)
 
     async def _changed(self, change: Change, contact: Subject) -> Changed:
-        subjects = await self._subjects(contact)
+        subjects = await with_addresses(self._directory, contact)
         enlisted = self._enlisted(contact.location_id)
         before = await self._log.read(subjects)
         planned = plan(change, contact, before, enlisted, self._clock())
@@ -121,20 +113,13 @@ class ContactService:
         if planned.events:
             await self._log.write(planned.events)
             after = self._log.read_applied(subjects)
-            _check_lifted(planned.events, after)
+            check_lifted(planned.events, after)
         return Changed(
             before=contact_dnd(contact, before, enlisted),
             after=contact_dnd(contact, after, enlisted),
             refused=planned.refused,
             events=planned.events,
         )
-
-    async def _subjects(self, contact: Subject) -> list[Subject]:
-        """The contact first, then its current addresses."""
-        found = await self._directory.addresses(contact.location_id, contact.id)
-        if strangers := [subject for subject in found if subject.location_id != contact.location_id]:
-            raise ValueError(f"{len(strangers)} addresses are of another location")
-        return list(dict.fromkeys((contact, *found)))
 
 
 def address_subject(location_id: str, kind: SubjectKind, address: str, default_region: str | None) -> Subject:
@@ -146,24 +131,3 @@ def address_subject(location_id: str, kind: SubjectKind, address: str, default_r
     if found is not kind:
         raise BadAddress(f"an address of the kind {kind}")
     return Subject(location_id, found, key)
-
-
-def _check_lifted(events: Sequence[Event], after: Records) -> None:
-    """A hold that a gateway with a fast clock has just placed is out of a lift's reach for a second (see the fold)."""
-    for event in events:
-        for term in event.terms if isinstance(event, Lift) else ():
-            register = after[event.subject].registers[term.scope, term.cause]
-            if register.in_force and register.placed.at == term.through:
-                raise NotAvailable("a hold is dated ahead of the brokers' clock; it can be lifted in a second")
-
-
-@asynccontextmanager
-async def answering(deadline_s: float) -> AsyncIterator[None]:
-    """NotAvailable when it takes longer, or when the directory does not answer."""
-    try:
-        async with asyncio.timeout(deadline_s):
-            yield
-    except TimeoutError:
-        raise NotAvailable(f"no answer within {deadline_s:g} s") from None
-    except (SQLAlchemyError, OSError) as error:
-        raise NotAvailable(f"the directory of contacts does not answer: {type(error).__name__}") from error
