@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import msgspec
 
 from gateway.contacts.log import DndReads, View
 from gateway.contacts.state import Hold
-from gateway.contract.decisions import FieldReason, HoldReason, Outcome
+from gateway.contract.decisions import ChannelReason, FieldReason, HoldReason, Outcome
 from gateway.contract.topics import Topics
 from gateway.dnd.model import Cause, Scope, Subject
-from gateway.guard.deciding import BatchDecision, Header
+from gateway.guard.deciding import NOTHING_UNAVAILABLE, BatchDecision, Header, Unavailable
 from gateway.guard.reading import DefaultRegion, read_batch
 from gateway.signals.publish import now_ms
 
@@ -39,7 +40,7 @@ class HeldReason:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision without its id. `reasons` tells why it is dropped, `fault` why it is invalid.
+    """A decision without its id. `reasons` tells why it is dropped, `fault` why invalid, `unavailable` why that (R8).
 
     `removed`: recipients of an email that are taken out; with them forwarded, `reasons` is empty as in the decision.
     """
@@ -53,43 +54,72 @@ class Explanation:
     fault: FieldReason | None
     removed: tuple[str, ...]
     decided_at: int
+    unavailable: ChannelReason | None = None
 
 
 class Explainer:
     """`explain` from any number of tasks, while the fresh state runs."""
 
-    def __init__(self, reads: DndReads, default_region: DefaultRegion, *, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        reads: DndReads,
+        default_region: DefaultRegion,
+        unavailable: Callable[[], Unavailable] = lambda: NOTHING_UNAVAILABLE,
+        *,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        """`default_region` and `unavailable`: what the guard is given."""
         self._reads = reads
         self._default_region = default_region
+        self._unavailable = unavailable
         self._clock = clock
 
     async def explain(self, location_id: str, value: bytes) -> Explanation:
         """`value`: what would be the value of a record of `outbound.requests`. NotAvailable, OtherLocation."""
         view = await self._reads.passed()
-        return explanation(location_id, value, view, self._default_region, self._clock())
+        return explanation(location_id, value, view, self._default_region, self._clock(), self._unavailable())
 
 
-def explanation(location_id: str, value: bytes, view: View, default_region: DefaultRegion, now: int) -> Explanation:
+def explanation(
+    location_id: str,
+    value: bytes,
+    view: View,
+    default_region: DefaultRegion,
+    now: int,
+    unavailable: Unavailable = NOTHING_UNAVAILABLE,
+) -> Explanation:
     """On what the view has at present. OtherLocation."""
     batch = read_batch([_Asked(value)], default_region)
     (request,) = batch.requests
     if request is not None and request.location_id != location_id:
         raise OtherLocation(f"the request is not of the location {location_id}")
     outputs = _Outputs()
-    BatchDecision(_TOPICS, 0, batch, view, now, outputs).decide()
+    BatchDecision(_TOPICS, 0, batch, view, now, outputs, unavailable).decide()
     written = _decode(outputs.decision)
-    invalid = written.outcome is Outcome.INVALID
     subjects = [msgspec.json.decode(key, type=Subject) for key in batch.keys]
+    reasons: tuple[HeldReason, ...] = ()
+    fault: FieldReason | None = None
+    not_connected: ChannelReason | None = None
+    match written.outcome:
+        case Outcome.INVALID:
+            (fault,) = _field_reasons(written.reasons)
+        case Outcome.UNAVAILABLE:
+            (not_connected,) = _channel_reasons(written.reasons)
+        case Outcome.DROPPED | Outcome.EXPIRED | Outcome.FORWARDED:
+            reasons = tuple(_held(each, subjects, view) for each in _hold_reasons(written.reasons))
+        case _:
+            assert_never(written.outcome)
     return Explanation(
         request_id=written.request_id,
         location_id=written.location_id,
         contact_id=written.contact_id,
         channel=written.channel,
         outcome=written.outcome,
-        reasons=() if invalid else tuple(_held(each, subjects, view) for each in _hold_reasons(written.reasons)),
-        fault=_field_reasons(written.reasons)[0] if invalid else None,
+        reasons=reasons,
+        fault=fault,
         removed=written.removed,
         decided_at=written.decided_at,
+        unavailable=not_connected,
     )
 
 
@@ -136,6 +166,7 @@ class _Written(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Written).decode
 _hold_reasons = msgspec.json.Decoder(list[HoldReason]).decode
+_channel_reasons = msgspec.json.Decoder(list[ChannelReason]).decode
 _field_reasons = msgspec.json.Decoder(list[FieldReason]).decode
 
 

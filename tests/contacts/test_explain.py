@@ -8,14 +8,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contacts.explain import Explainer, Explanation, OtherLocation, explanation
 from gateway.contacts.log import DndReads, NotAvailable
-from gateway.contract.decisions import Outcome
-from gateway.dnd.model import Actor, ActorKind, Cause, Event, Lift, LiftTerm, Place, Scope, Subject, SubjectKind
+from gateway.contract.decisions import Outcome, Unavailability
+from gateway.dnd.model import (
+    Actor,
+    ActorKind,
+    Cause,
+    Channel,
+    Event,
+    Lift,
+    LiftTerm,
+    Place,
+    Scope,
+    Subject,
+    SubjectKind,
+)
 from gateway.streams.quorum import NotFreshError
 from gateway.streams.worker import Batch
 from gateway.view.table import View
@@ -31,6 +44,12 @@ PHONES = [f"+1415555{2660 + number}" for number in range(12)]
 MAILBOXES = [f"{letter}@example.com" for letter in "abcdefgh"]
 OTHERS = {SubjectKind.PSID: ["p1", "p2"], SubjectKind.GMB: ["g1", "g2"], SubjectKind.WA_USER: ["US.1", "US.2"]}
 SPELLINGS = ["SMS", "sms", "MMS", "Call", "Voicemail", "Email", "email", "WhatsApp", "GMB", "FB", "messenger", "Fax"]
+
+NOT_CONNECTED = {
+    ("loc1", Channel.GMB): Unavailability.DISCONNECTED,
+    ("loc1", Channel.CALL): Unavailability.UNKNOWN,
+    ("loc2", Channel.SMS): Unavailability.DISCONNECTED,
+}
 
 LONG_AGO, FAR_OFF = 1, 10**15
 """`not_after` on either side of whatever the clock says while the test runs."""
@@ -89,7 +108,7 @@ async def decided(view: View, values: list[bytes]) -> list[dict[str, Any]]:
     """By the guard's transform, in one batch, as in production."""
     outputs, written = collect()
     guard = guard_with(view, Passing())
-    guard._default_region = us
+    guard._default_region, guard._unavailable = us, lambda: NOT_CONNECTED
     await guard(Batch(INPUT, [record(offset, value=value) for offset, value in enumerate(values)]), outputs)
     return [json.loads(each["value"]) for each in written("outbound.decisions")]
 
@@ -107,6 +126,8 @@ def as_decided(found: Explanation) -> dict[str, Any]:
     ]
     if found.fault is not None:
         reasons.append({"field": found.fault.field, "expected": found.fault.expected})
+    if found.unavailable is not None:
+        reasons.append(msgspec.to_builtins(found.unavailable))
     return {
         "request_id": found.request_id,
         "location_id": found.location_id,
@@ -129,7 +150,7 @@ def location_of(value: bytes) -> str:
 
 
 def explained(value: bytes, view: View) -> Explanation:
-    return explanation(location_of(value), value, view, us, START_MS)
+    return explanation(location_of(value), value, view, us, START_MS, NOT_CONNECTED)
 
 
 @pytest.fixture
@@ -150,7 +171,7 @@ async def test_it_is_the_decision_the_guard_makes_on_thousands_of_random_request
     assert [as_decided(each) for each in found] == [comparable(each) for each in decisions]
     assert (list(view.records()), view.positions()) == before  # and asking changed nothing
     outcomes = {each["outcome"] for each in decisions}
-    assert outcomes == {"forwarded", "dropped", "expired", "invalid"}, f"seed {seed} is too tame"
+    assert outcomes == {"forwarded", "dropped", "expired", "invalid", "unavailable"}, f"seed {seed} is too tame"
     for reason in (reason for each in found for reason in each.reasons):
         hold, wire = reason.hold, reason.wire
         assert (hold.scope, hold.cause, hold.kind, hold.since, hold.event_id) == (
