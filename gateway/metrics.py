@@ -135,6 +135,12 @@ COMMANDS = Spec(
 COMMAND_PARTS_REFUSED = Spec(
     "command_parts_refused_total", Kind.COUNTER, "Parts of workflows' commands that were refused.", ("reason",)
 )
+CHANGES = Spec("changes_published_total", Kind.COUNTER, "Changes of contacts' DND published and committed.")
+CHANGES_MOVED = Spec(
+    "changes_moved_events_total",
+    Kind.COUNTER,
+    "Events of contacts that were in another partition than their key belongs to, and were written to that one.",
+)
 SIGNALS = Spec(
     "signals_total",
     Kind.COUNTER,
@@ -205,6 +211,8 @@ METRICS: tuple[Spec, ...] = (
     INTEGRATIONS_UNREADABLE,
     COMMANDS,
     COMMAND_PARTS_REFUSED,
+    CHANGES,
+    CHANGES_MOVED,
     SIGNALS,
     SIGNAL_NOTES,
     SIGNALS_PUBLISHED,

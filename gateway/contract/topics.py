@@ -173,8 +173,15 @@ class Topics:
 
         delete, compact = Policy.DELETE, Policy.COMPACT
         return [
-            row(self.dnd_changes, "contact id", "a contact's DND changed", delete),
-            row(self.dnd_changes_state, "contact id", "the last status published per contact", compact),
+            # As many partitions as the events have: a change keeps the partition number of the event that caused it.
+            row(self.dnd_changes, "contact id", "a contact's DND changed", delete, Count.EVENTS),
+            row(
+                self.dnd_changes_state,
+                "[location_id, contact_id]",
+                "the last status published per contact",
+                compact,
+                Count.EVENTS,
+            ),
             row(self.dnd_commands, "contact id", "workflow actions that set a contact's DND", delete),
             row(self.contacts, "[location_id, contact_id]", "CRM snapshots of contacts", compact),
             row(self.integrations, "[location_id, channel]", "channels connected and disconnected", compact),

@@ -116,11 +116,14 @@ class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     event_partitions: Annotated[
-        int, number("event_partitions", "Partitions of dnd.events and dnd.state; fixed for life.", ge=1, le=10_000)
+        int,
+        number(
+            "event_partitions", "Partitions of dnd.events, dnd.state and dnd.changes; fixed for life.", ge=1, le=10_000
+        ),
     ] = 6
     other_partitions: Annotated[
         int,
-        number("other_partitions", "Partitions of contacts, integrations, dnd.commands, dnd.changes.", ge=1, le=10_000),
+        number("other_partitions", "Partitions of contacts, integrations and dnd.commands.", ge=1, le=10_000),
     ] = 6
     request_retention_hours: Annotated[
         int,

@@ -1,0 +1,71 @@
+"""Reading one partition from a position to its present end: for a local copy of what a partition's worker has written.
+
+Call it when the partition's producers are fenced and its transactions settled, so that the end is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from aiokafka import TopicPartition
+from aiokafka.errors import for_code
+
+from gateway.contract.log import LogRecord
+from gateway.streams.clients import Clients, close
+from gateway.streams.misnamed import read_at
+from gateway.streams.wire import TopicMetadataRequest, topic_metadata
+
+POLL_MS = 200
+"""Longest wait of one poll; a poll ends at once when records are there."""
+
+BATCH_RECORDS = 2_000
+"""Most records handed over at a time."""
+
+
+class Place(NamedTuple):
+    """How far a partition of a topic, by its id, has been read."""
+
+    topic_id: str
+    next_offset: int
+
+
+class Copy(NamedTuple):
+    """The local copy. `take` keeps records and the place behind them in one step; `forget` all of them."""
+
+    place: Place | None
+    take: Callable[[Sequence[LogRecord], Place], None]
+    forget: Callable[[], None]
+
+
+async def catch_up(clients: Clients, topic: str, number: int, copy: Copy) -> None:
+    """Bring the copy to the end. A topic that was re-created, or that ends before the copy, is copied anew.
+
+    KafkaError, TimeoutError: what was taken stays, the next call goes on there.
+    """
+    reader, partition = clients.reader(), TopicPartition(topic, number)
+    try:
+        await reader.start()
+        client = reader._client
+        described = topic_metadata(await client.send(client.get_random_node(), TopicMetadataRequest(partition.topic)))
+        if described.error:
+            raise for_code(described.error)
+        begin = (await reader.beginning_offsets([partition]))[partition]
+        end = (await reader.end_offsets([partition]))[partition]
+        place = copy.place
+        if place is not None and (place.topic_id != described.topic_id or place.next_offset > end):
+            copy.forget()
+            place = None
+        position = begin if place is None else max(begin, place.next_offset)
+        reader.assign([partition])
+        reader.seek(partition, position)
+        while position < end:
+            try:
+                fetched = await reader.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+                records: Sequence[LogRecord] = fetched.get(partition, [])
+            except UnicodeDecodeError:
+                records = await read_at(reader, partition, position, BATCH_RECORDS)
+            position = await reader.position(partition)
+            copy.take(records, Place(described.topic_id, position))
+    finally:
+        await close(reader)
