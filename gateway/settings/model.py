@@ -217,7 +217,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ]
     data_dir: Annotated[Path, row("data_dir", "Folder of the local view of all holds.")] = Path("data")
     database_url: Annotated[
-        Secret | None, row("database_url", "Store for people: appeals, decision history. Not used yet.")
+        Secret | None,
+        row("database_url", "Database of contacts, appeals and the audit; unset: SQLite in the data directory."),
     ] = None
     accounts: Annotated[Path | None, row("accounts", "TOML file of provider accounts and settings of locations.")] = (
         None
