@@ -185,7 +185,7 @@ async def test_after_a_restart_nothing_is_published_again(kafka: LocalKafka, set
         group = f"{settings.topics.prefix}sendguard.changes"
         await asyncio.to_thread(set_back, kafka, group, outside.topics.dnd_events)
     async with running(settings, "changes"):
-        await write(settings, start("SM2", contact()), stop("SM1", contact()))
+        await write(settings, start("SM2", contact()), stop("SM1", contact(), AT + 5))  # a repetition, at another time
         await write(settings, manual("m3", contact("c2"), Scope.FB, AT + 5), manual("m4", contact("c3"), Scope.FB))
         found = await published(outside, 4)
     assert sorted((each["id"], len(each["changes"])) for each in found) == [("c1", 1), ("c1", 1), ("c2", 1), ("c3", 1)]

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +34,10 @@ from gateway.dnd.model import (
 from gateway.localkafka import LocalKafka
 from gateway.settings import Settings
 from gateway.streams.clients import Clients
+from gateway.streams.topics import apply
 from gateway.streams.writing import event_record, writer
 from tests.kafka.outside import Given, Outsider
-from tests.running import Outside, running, sample, settings_for, until
+from tests.running import Outside, environment_for, running, sample, settings_for, until
 
 AT = 1_763_900_000_000
 CONTACT = Subject("loc1", SubjectKind.CONTACT, "c1")
@@ -214,6 +220,43 @@ async def test_it_goes_on_where_it_stopped(kafka: LocalKafka, settings: Settings
         await scene.send(command(2, "enable", ["FB"]))
         assert scene.results() == {"done": 1}
         assert len(await scene.events(2)) == 2
+
+
+KILLS = 3
+
+
+async def test_killed_at_random_points_every_command_is_performed_exactly_once(
+    kafka: LocalKafka, settings: Settings, tmp_path: Path, fresh_name: str
+) -> None:
+    rng = random.Random(seed := random.randrange(10**6))
+    print(f"seed {seed}")
+    outside, outsider = Outside.of(settings), Outsider.of(kafka)
+    await apply(settings)
+    variables = os.environ | environment_for(kafka, tmp_path, fresh_name, session_timeout_ms=6_000)
+    sent = 0
+
+    def begin() -> subprocess.Popen[bytes]:
+        role = [sys.executable, "-m", "gateway.cli", "run", "--role", "commands"]
+        return subprocess.Popen(role, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    process = begin()
+    try:
+        for _ in range(KILLS + 1):
+            batch = [command(sent + each, "enable", ["SMS"], contact_id=f"c{sent + each}") for each in range(200)]
+            given = [Given(json.dumps(each).encode(), b"k") for each in batch]
+            await asyncio.to_thread(outsider.produce, outside.topics.dnd_commands, given)
+            await asyncio.to_thread(outside.committed, outside.topics.dnd_events, sent + 1)  # it is at work
+            sent += len(batch)
+            await asyncio.sleep(rng.random() * 0.1)  # when it is killed is what chance decides here
+            process.kill()
+            await asyncio.to_thread(process.wait)
+            process = begin()
+        events = await asyncio.to_thread(outside.committed, outside.topics.dnd_events, sent)
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.wait)
+    found = Counter(json.loads(each.value())["subject"][2] for each in events)
+    assert found == Counter(f"c{number}" for number in range(sent))
 
 
 def read(**changes: object) -> Any:
