@@ -6,13 +6,13 @@ from aiohttp import web
 
 from gateway.accounts import Lookups
 from gateway.metrics import Metrics
-from gateway.signals.door import SignalDoor
 from gateway.web.webhooks.mailgun import MailgunWebhooks
 from gateway.web.webhooks.meta import MetaWebhooks
+from gateway.web.webhooks.reception import Door
 from gateway.web.webhooks.twilio import TwilioWebhooks
 
 
-def add_webhooks(app: web.Application, accounts: Lookups, door: SignalDoor, metrics: Metrics) -> None:
+def add_webhooks(app: web.Application, accounts: Lookups, door: Door, metrics: Metrics) -> None:
     """All of them."""
     for provider in (TwilioWebhooks, MailgunWebhooks, MetaWebhooks):
         provider(accounts, door, metrics).add_to(app)

@@ -11,9 +11,8 @@ from aiohttp import web
 from gateway.accounts import Lookups
 from gateway.metrics import Metrics
 from gateway.providers.mailgun import PROVIDER, parse, verify
-from gateway.signals.door import SignalDoor
 from gateway.web.webhooks.nobody import NOBODYS_SECRETS
-from gateway.web.webhooks.reception import Limits, Reception, Told
+from gateway.web.webhooks.reception import Door, Limits, Reception, Told
 
 PATH = "/webhooks/mailgun/{location_id}"
 
@@ -22,7 +21,7 @@ LIMITS = Limits(body_bytes=256 * 1024, calls=256)
 
 
 class MailgunWebhooks:
-    def __init__(self, accounts: Lookups, door: SignalDoor, metrics: Metrics) -> None:
+    def __init__(self, accounts: Lookups, door: Door, metrics: Metrics) -> None:
         self._accounts = accounts
         self._reception = Reception(PROVIDER, LIMITS, door, metrics)
 

@@ -12,10 +12,9 @@ from gateway.metrics import Metrics
 from gateway.providers.meta import SIGNATURE_HEADER, Destinations, handshake, parse, verify
 from gateway.providers.signals import BadSignature
 from gateway.providers.whatsapp import PROVIDER, WhatsAppNumber
-from gateway.signals.door import SignalDoor
 from gateway.web.problems import problem
 from gateway.web.webhooks.nobody import NOBODYS_SECRETS
-from gateway.web.webhooks.reception import Limits, Reception, Told
+from gateway.web.webhooks.reception import Door, Limits, Reception, Told
 
 PATH = "/webhooks/meta"
 
@@ -24,7 +23,7 @@ LIMITS = Limits(body_bytes=3 * 1024 * 1024, calls=32)
 
 
 class MetaWebhooks:
-    def __init__(self, accounts: Lookups, door: SignalDoor, metrics: Metrics) -> None:
+    def __init__(self, accounts: Lookups, door: Door, metrics: Metrics) -> None:
         self._accounts = accounts
         self._reception = Reception(PROVIDER, LIMITS, door, metrics)
         self._of: Accounts | None = None

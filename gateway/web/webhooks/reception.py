@@ -19,15 +19,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from aiohttp import web
 
 from gateway.metrics import WEBHOOK_SECONDS, WEBHOOKS, WEBHOOKS_REFUSED, Metrics
-from gateway.providers.signals import BadSignature, Parsed, Unparsable
-from gateway.signals.door import Accepted, RefusedError, SignalDoor, SpoolUnavailable
+from gateway.providers.signals import BadSignature, Parsed, Signal, Unparsable
+from gateway.signals.door import Accepted, Receipt, RefusedError, SpoolUnavailable
 from gateway.signals.publish import now_ms
 from gateway.signals.service import count_parsed
 from gateway.web.problems import problem
@@ -43,7 +44,7 @@ COME_AGAIN_S = 5
 """Asked for with a 503: an election of leaders is over then."""
 
 SAID_EVERY_S = 60.0
-"""A location's refused calls are logged at most so often; each is counted."""
+"""The same trouble is logged at most so often; each call is counted."""
 
 
 class Result(StrEnum):
@@ -78,6 +79,12 @@ Read = Callable[[bytes], Told]
 """Steps 3 and 4, by the provider's rules. BadSignature, Unparsable."""
 
 
+class Door(Protocol):
+    """What keeps signals; `SignalDoor`."""
+
+    async def accept(self, signals: Sequence[Signal], received_at: int) -> Receipt: ...
+
+
 class _RefusedCall(Exception):  # noqa: N818 - an outcome
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -88,15 +95,15 @@ class _RefusedCall(Exception):  # noqa: N818 - an outcome
 class Reception:
     """Of one provider in one process."""
 
-    def __init__(self, provider: str, limits: Limits, door: SignalDoor, metrics: Metrics) -> None:
+    def __init__(self, provider: str, limits: Limits, door: Door, metrics: Metrics) -> None:
         self._provider = provider
         self._limits = limits
         self._door = door
         self._metrics = metrics
         self._replays = Replays()
         self._calls = 0
-        self._said: dict[str, float] = {}
-        """When the refusal of a location's call was logged."""
+        self._said: dict[tuple[Result, str], float] = {}
+        """When a trouble of a location was logged."""
 
     async def receive(
         self, request: web.Request, location: str, read: Read, answer: Callable[[], web.Response]
@@ -130,12 +137,12 @@ class Reception:
             answer.force_close()  # the rest of the body would be taken for the next call
             return Result.REFUSED, answer
         except BadSignature as bad:
-            self._say(location, bad)
+            self._say(Result.UNSIGNED, location, bad)
             return Result.UNSIGNED, problem(403, "the call is not signed as it must be")
         except Unparsable as odd:
-            log.warning("a signed call of %s for %s cannot be read: %s", self._provider, location, odd)
+            self._say(Result.UNPARSABLE, location, odd)
             return Result.UNPARSABLE, None
-        return await self._told(told, received_at)
+        return await self._told(told, received_at, location)
 
     async def _body(self, request: web.Request) -> bytes:
         limit = self._limits.body_bytes
@@ -155,7 +162,7 @@ class Reception:
             raise _RefusedCall(400, "the body was cut short, or is not encoded as HTTP says") from None
         return bytes(body)
 
-    async def _told(self, told: Told, received_at: int) -> tuple[Result, web.Response | None]:
+    async def _told(self, told: Told, received_at: int, location: str) -> tuple[Result, web.Response | None]:
         match Turn.FIRST if told.once is None else self._replays.begin(told.once):
             case Turn.SEEN:
                 return Result.REPEATED, None
@@ -168,7 +175,7 @@ class Reception:
             if told.once is not None:
                 self._replays.told(told.once)
         except SpoolUnavailable as error:
-            log.error("a call of %s is not safe, the provider must come again: %s", self._provider, error)  # noqa: TRY400
+            self._say(Result.UNSAFE, location, error)
             return Result.UNSAFE, _come_again("it cannot be kept at present")
         finally:
             if told.once is not None:
@@ -186,12 +193,12 @@ class Reception:
             return Result.UNPARSABLE
         return Result.ACCEPTED if isinstance(receipt, Accepted) else Result.SPOOLED
 
-    def _say(self, location: str, bad: BadSignature) -> None:
-        """Only of locations that have an account: those are not many, and something is wrong there."""
+    def _say(self, result: Result, location: str, why: Exception) -> None:
+        """Not of locations that have no account: anybody can make up as many as he likes."""
         now = time.monotonic()
-        if location and now - self._said.get(location, -SAID_EVERY_S) >= SAID_EVERY_S:
-            self._said[location] = now
-            log.warning("calls of %s for %s are refused: %s", self._provider, location, bad)
+        if location and now - self._said.get((result, location), -SAID_EVERY_S) >= SAID_EVERY_S:
+            self._said[result, location] = now
+            log.warning("a call of %s for %s is %s: %s", self._provider, location, result, why)
 
 
 def _come_again(detail: str) -> web.Response:

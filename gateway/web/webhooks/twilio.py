@@ -7,9 +7,8 @@ from aiohttp import web
 from gateway.accounts import LocationSettings, Lookups
 from gateway.metrics import Metrics
 from gateway.providers.twilio import INBOUND_PATH, STATUS_PATH, Call, parse_inbound, parse_status, verify
-from gateway.signals.door import SignalDoor
 from gateway.web.webhooks.nobody import NOBODYS_SECRETS, NOBODYS_URL
-from gateway.web.webhooks.reception import Limits, Reception, Told
+from gateway.web.webhooks.reception import Door, Limits, Reception, Told
 
 LIMITS = Limits(body_bytes=256 * 1024, calls=256)
 """An inbound message of 1,600 characters with ten media has below 64 KiB as a form."""
@@ -22,7 +21,7 @@ NO_REPLY = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 
 class TwilioWebhooks:
-    def __init__(self, accounts: Lookups, door: SignalDoor, metrics: Metrics) -> None:
+    def __init__(self, accounts: Lookups, door: Door, metrics: Metrics) -> None:
         self._accounts = accounts
         self._reception = Reception("twilio", LIMITS, door, metrics)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import io
 import json
 import uuid
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # ships no py.typed
+from yarl import URL
 
 from gateway.providers.meta import SIGNATURE_HEADER as META_SIGNATURE
 from tests.providers.calls import APP_SECRET, MAILGUN_KEY, hex_hmac, payload
@@ -28,6 +29,7 @@ VERIFY_TOKEN = "handshake"  # noqa: S105
 ACCOUNTS = f"""
 [locations.loc1]
 default_region = "US"
+start_check_window_s = 0  # what was received last was sent last: there is no Twilio to ask
 [locations.loc1.twilio]
 account_sid = "AC1"
 auth_token = ["{TOKEN}", "{OLD_TOKEN}"]
@@ -81,14 +83,16 @@ class Provider:
     session: aiohttp.ClientSession
 
     async def post(self, path: str, body: bytes | None, headers: Headers, **more: Any) -> Answer:
-        async with self.session.post(f"{self.url}{path}", data=body, headers=headers, **more) as answer:
+        url = URL(f"{self.url}{path}", encoded=True)  # as it was signed
+        data = None if body is None else io.BytesIO(body)
+        async with self.session.post(url, data=data, headers=headers, **more) as answer:
             return Answer(answer.status, await answer.read(), answer.headers)
 
     async def twilio(
-        self, path: str, fields: Mapping[str, str], *, token: str = TOKEN, signed_as: str = PUBLIC_URL
+        self, path: str, fields: Mapping[str, str], *, key: str = TOKEN, signed_as: str = PUBLIC_URL
     ) -> Answer:
         """`path` with its query, below the public URL."""
-        return await self.post(path, *twilio_call(path, fields, token=token, signed_as=signed_as))
+        return await self.post(path, *twilio_call(path, fields, key=key, signed_as=signed_as))
 
     async def text(self, said: str, phone: str, *, sid: str | None = None, **fields: str) -> Answer:
         """A person writes an SMS to loc1."""
@@ -103,8 +107,8 @@ class Provider:
         )
         return await self.twilio(f"/webhooks/twilio/loc1/status{query}", fields)
 
-    async def mailgun(self, event: Mapping[str, Any], *, token: str | None = None, location: str = "loc1") -> Answer:
-        return await self.post(f"/webhooks/mailgun/{location}", *mailgun_call(event, token=token))
+    async def mailgun(self, event: Mapping[str, Any], *, once: str | None = None, location: str = "loc1") -> Answer:
+        return await self.post(f"/webhooks/mailgun/{location}", *mailgun_call(event, once=once))
 
     async def meta(self, post: Mapping[str, Any]) -> Answer:
         return await self.post("/webhooks/meta", *meta_call(json.dumps(post).encode()))
@@ -114,9 +118,9 @@ Call = tuple[bytes, dict[str, str]]
 """A body and its headers."""
 
 
-def twilio_call(path: str, fields: Mapping[str, str], *, token: str = TOKEN, signed_as: str = PUBLIC_URL) -> Call:
+def twilio_call(path: str, fields: Mapping[str, str], *, key: str = TOKEN, signed_as: str = PUBLIC_URL) -> Call:
     """Signed by Twilio's SDK, over the URL as Twilio knows it."""
-    signature = RequestValidator(token).compute_signature(f"{signed_as}{path}", dict(fields))
+    signature = RequestValidator(key).compute_signature(f"{signed_as}{path}", dict(fields))
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
     return urlencode(fields).encode(), headers
 
@@ -126,8 +130,8 @@ def mailgun_event(name: str, recipient: str, **changed: Any) -> dict[str, Any]:
     return event | {"recipient": recipient, "id": uuid.uuid4().hex} | changed
 
 
-def mailgun_call(event: Mapping[str, Any] | None, *, token: str | None = None, key: str = MAILGUN_KEY) -> Call:
-    timestamp, token = "1763900000", token or uuid.uuid4().hex
+def mailgun_call(event: Mapping[str, Any] | None, *, once: str | None = None, key: str = MAILGUN_KEY) -> Call:
+    timestamp, token = "1763900000", once or uuid.uuid4().hex
     signature = {"timestamp": timestamp, "token": token, "signature": hex_hmac(key, (timestamp + token).encode())}
     body = {"signature": signature} | ({} if event is None else {"event-data": event})
     return json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -135,7 +139,3 @@ def mailgun_call(event: Mapping[str, Any] | None, *, token: str | None = None, k
 
 def meta_call(body: bytes, *, secret: str = APP_SECRET) -> Call:
     return body, {"Content-Type": "application/json", META_SIGNATURE: f"sha256={hex_hmac(secret, body)}"}
-
-
-async def in_parallel(*calls: Any) -> list[Answer]:
-    return list(await asyncio.gather(*calls))
