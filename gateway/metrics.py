@@ -170,6 +170,12 @@ SPOOL_AGE = Spec(
 SPOOL_UNREADABLE = Spec(
     "spool_unreadable_signals", Kind.GAUGE, "Spooled signals set aside because they cannot be read or written to Kafka."
 )
+START_CHECKS = Spec(
+    "start_checks_total",
+    Kind.COUNTER,
+    "STARTs close behind a STOP, by what the provider says of the START; only with later does it end anything.",
+    ("result",),
+)
 WEBHOOKS = Spec(
     "webhooks_total",
     Kind.COUNTER,
@@ -220,6 +226,7 @@ METRICS: tuple[Spec, ...] = (
     SPOOL_COUNT,
     SPOOL_AGE,
     SPOOL_UNREADABLE,
+    START_CHECKS,
     WEBHOOKS,
     WEBHOOKS_REFUSED,
     WEBHOOK_SECONDS,

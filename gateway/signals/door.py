@@ -27,7 +27,7 @@ from gateway.metrics import SIGNALS_PUBLISHED, SIGNALS_SPOOLED, Metrics
 from gateway.providers.signals import OptIn, Signal
 from gateway.signals.hooks import Contacts, StartCheck, followed
 from gateway.signals.publish import NotAcknowledgedError, Publisher, RefusedError, now_ms, records_of
-from gateway.signals.resolve import Known, contested, not_before, resolve, resolve_spooled
+from gateway.signals.resolve import Known, cautious, contested, not_before, resolve, resolve_spooled
 from gateway.signals.spool import Spool, SpoolUnavailable
 from gateway.signals.turns import Turns
 
@@ -140,8 +140,11 @@ class SignalDoor:
     async def _published(self, signal: Signal, subject: Subject, received_at: int) -> int | None:
         """How many events Kafka has acknowledged; None when it has not."""
         known = await self._records.known(subject)  # 2
+        if not known.fresh:
+            signal = self._cautious(signal, received_at)
+        now = self._clock()  # before the provider is asked: what is placed meanwhile, by others, is not lifted
         doubted = await self._doubted(signal, known, received_at)
-        events = await followed(self._contacts, resolve(signal, known, self._clock(), received_at, doubted))  # 3
+        events = await followed(self._contacts, resolve(signal, known, now, received_at, doubted))  # 3
         records = records_of(events, self._clock())
         try:
             await self._publisher.write(records)  # 4
@@ -152,21 +155,28 @@ class SignalDoor:
         return len(events)
 
     async def _spooled(self, signal: Signal, received_at: int) -> None:
+        signal = self._cautious(signal, received_at)
         records_of(resolve_spooled(signal, received_at), received_at)  # refuses what could never be published
         not_older = not_before(signal, self._records.last_known(canonical(signal.subject)))
         await self._spool.put(signal, received_at, not_older)  # 5
         self._metrics.count(SIGNALS_SPOOLED)
 
+    def _cautious(self, signal: Signal, received_at: int) -> Signal:
+        return cautious(signal, received_at, self._window_ms(signal))
+
     async def _doubted(self, signal: Signal, known: Known, received_at: int) -> list[RegisterKey]:
         """Holds by a STOP of which is not known that it was sent before this START."""
         if self._start_check is None or not isinstance(signal, OptIn):
             return []
-        window_ms = self._start_check.window_ms(signal.subject.location_id)
-        return [
-            key
-            for key, stop in contested(signal, known, received_at, window_ms).items()
-            if await self._start_check.sent_after(signal, stop) is not True
-        ]
+        stops = contested(signal, known, received_at, self._window_ms(signal))
+        later: dict[str, bool | None] = {}
+        for stop in stops.values():  # one word may hold on several channels
+            if stop.event_id not in later:
+                later[stop.event_id] = await self._start_check.sent_after(signal, stop)
+        return [key for key, stop in stops.items() if later[stop.event_id] is not True]
+
+    def _window_ms(self, signal: Signal) -> int:
+        return 0 if self._start_check is None else self._start_check.window_ms(signal.subject.location_id)
 
 
 def _receipt(ends: Sequence[tuple[int, int]]) -> Receipt:

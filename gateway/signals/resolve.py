@@ -11,21 +11,28 @@ Theory of operation. A lift ends only what its author could know of, and a place
 What a provider dates keeps its date, place or lift, whichever way it comes.
 
 The lift names its holds' causes whether or not they are held, so that it also covers what a provider reports later and
-dates before it (R18: a 30004 for a message sent before START). For somebody who never opted out it is no event at all.
-An old record may only make a place later, never a lift: what it knows of lifts is true, what it lacks could be a hold.
+dates before it (R18: a 30004 for a message sent before START). An old record may only make a place later, never a lift:
+what it knows of lifts is true, what it lacks could be a hold.
 
-An event the log already has is not written again: the record knows the ids of 7 days.
+An event the log already has is not written again: the record knows the ids of 7 days. So a START is written also for
+somebody who never opted out. It ends nothing there, and nobody sees it (R18); but it leaves its id, and when it is
+delivered again behind a STOP that came since, it is not taken for that STOP's answer. Nothing else would tell: the
+provider could be asked when it was written, and is not always there. It also frees contacts that are held by another
+way than this address (an import, a merge, a number they had before).
+
+A START close behind a STOP may have overtaken it or not: `contested` says of which holds the provider is to be asked,
+and without a barrier nobody knows of whom, so `cautious` leaves all of that time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from gateway.dnd.addresses import canonical
 from gateway.dnd.model import Cause, Event, Lift, LiftTerm, Place, Scope
-from gateway.dnd.record import EMPTY, NEVER, Mark, Record, Register, RegisterKey, fold
+from gateway.dnd.record import EMPTY, Mark, Record, Register, RegisterKey, fold
 from gateway.providers.signals import OptIn, OptOut, Signal
 
 SPOOLED_PLACE_MARGIN_MS = 5_000
@@ -46,7 +53,7 @@ class Known:
 def resolve(
     signal: Signal, known: Known, now: int, received_at: int, doubted: Collection[RegisterKey] = ()
 ) -> list[Event]:
-    """The events to write, in order; empty when there is nothing to say. Times in ms by the writer's clock.
+    """The events to write, in order; empty when the log has them. Times in ms by the writer's clock.
 
     `doubted`: holds (see `contested`) of which is not known that they are older than the lift; it leaves them.
     """
@@ -55,8 +62,6 @@ def resolve(
         case OptOut():
             event: Event = _place(signal, place_at(known.record, signal.scopes, signal.cause, moment))
         case OptIn():
-            if known.fresh and not _ever_placed(signal, known.record):
-                return []
             event = _lift(signal, known, moment, doubted)
         case _:
             assert_never(signal)
@@ -90,7 +95,7 @@ def place_at(record: Record, scopes: Sequence[Scope], cause: Cause, now: int) ->
 
 
 def contested(signal: OptIn, known: Known, received_at: int, window_ms: int) -> dict[RegisterKey, Mark]:
-    """Holds in force by the contact's own word from within `window_ms` of this opposite word.
+    """Holds in force by the contact's own word that began less than `window_ms` before this opposite word, or after it.
 
     Messages overtake one another on their way to us, so which of the two is the last is for the provider to say.
     """
@@ -102,8 +107,15 @@ def contested(signal: OptIn, known: Known, received_at: int, window_ms: int) -> 
         for key, register in registers
         if register.in_force
         and register.placed.actor.kind is signal.actor.kind
-        and abs(received_at - register.placed.at) <= window_ms
+        and received_at - register.placed.at <= window_ms
     }
+
+
+def cautious(signal: Signal, received_at: int, window_ms: int) -> Signal:
+    """A START of which nobody knows what holds it contests: it ends only those from before the window."""
+    if window_ms <= 0 or not isinstance(signal, OptIn) or signal.at is not None:
+        return signal
+    return replace(signal, at=max(0, received_at - window_ms - 1))
 
 
 def _place(signal: OptOut, happened_at: int) -> Place:
@@ -124,10 +136,6 @@ def _lift(signal: OptIn, known: Known, moment: int, doubted: Collection[Register
             through = max(moment, placed_at) if known.fresh else moment
         terms.append(LiftTerm(scope, cause, max(0, through)))
     return Lift(signal.event_id, canonical(signal.subject), tuple(terms), signal.actor, signal.evidence)
-
-
-def _ever_placed(signal: OptIn, record: Record) -> bool:
-    return any(record.registers.get(key, _NOTHING).placed.at != NEVER for key in _keys(signal))
 
 
 def _keys(signal: OptIn) -> list[RegisterKey]:

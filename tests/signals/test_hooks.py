@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.dnd.model import Event, Subject, SubjectKind
+from gateway.dnd.model import Event, Scope, Subject, SubjectKind
 from gateway.dnd.record import Mark
 from gateway.localkafka import LocalKafka
 from gateway.providers.signals import OptIn
-from gateway.signals.door import Accepted
-from gateway.signals.publish import now_ms
+from gateway.signals.door import Accepted, SpooledReceipt
+from gateway.signals.publish import Publisher, now_ms
 from gateway.signals.spool import Spool
+from tests.kafka.outside import clients_for
 from tests.signals.people import PHONE, code_30004, start, stop
 from tests.signals.scene import Knows, Log, door_to, publisher_on
 
@@ -65,3 +66,62 @@ async def test_a_start_close_behind_a_stop_counts_if_the_provider_says_that_it_w
         assert await door.accept([start("SM2")], now + 3_000) == Accepted(1)
     assert log.holds(PHONE) == stays
     assert len(dict(log.record(PHONE).holds())) == stays
+
+
+async def test_one_word_that_holds_on_several_channels_is_asked_for_once(
+    kafka: LocalKafka, fresh_name: str, spool: Spool
+) -> None:
+    log, provider = Log.on(kafka, fresh_name), Says(None)
+    scopes = (Scope.SMS, Scope.CALL)
+    async with publisher_on(kafka, log.topic) as publisher:
+        await door_to(publisher, spool).accept([replace(stop("SM1"), scopes=scopes)], now_ms())
+        door = door_to(publisher, spool, Knows(log.record(PHONE)), start_check=provider)
+        assert await door.accept([replace(start("SM2"), scopes=scopes)], now_ms()) == Accepted(1)
+    assert {scope for (scope, _), _ in log.record(PHONE).holds()} == set(scopes)
+    assert provider.asked == 1
+
+
+async def test_a_stop_that_comes_while_the_provider_is_asked_is_not_lifted(
+    kafka: LocalKafka, fresh_name: str, spool: Spool
+) -> None:
+    """R18: through another gateway; this START could not know of it."""
+    log = Log.on(kafka, fresh_name)
+    began = now_ms()
+    now = [began]
+
+    class Slow(Says):
+        async def sent_after(self, start: OptIn, stop_: Mark) -> bool | None:
+            now[0] = began + 500
+            await door_to(publisher, spool, clock=lambda: began + 200).accept([stop("SM3")], began + 200)
+            return await super().sent_after(start, stop_)
+
+    async with publisher_on(kafka, log.topic) as publisher:
+        await door_to(publisher, spool, clock=lambda: began - 3_000).accept([stop("SM1")], began - 3_000)
+        known = Knows(log.record(PHONE))
+        door = door_to(publisher, spool, known, start_check=Slow(True), clock=lambda: now[0])
+        assert await door.accept([start("SM2")], began) == Accepted(1)
+    assert log.holds(PHONE)
+
+
+@pytest.mark.parametrize(("stopped_before_ms", "stays"), [(10_001, False), (9_000, True), (0, True)])
+async def test_without_a_barrier_a_start_leaves_what_it_would_have_to_ask_for(
+    kafka: LocalKafka, fresh_name: str, spool: Spool, stopped_before_ms: int, stays: bool
+) -> None:
+    """Unknown = stays held. Nobody is asked, for nobody knows for what."""
+    log, provider = Log.on(kafka, fresh_name), Says(True)
+    now = now_ms()
+    async with publisher_on(kafka, log.topic) as publisher:
+        door = door_to(publisher, spool, start_check=provider, clock=lambda: now)
+        await door.accept([stop("SM1")], now - stopped_before_ms)
+        assert await door.accept([start("SM2")], now) == Accepted(1)
+    assert log.holds(PHONE) == stays
+    assert provider.asked == 0
+
+
+async def test_a_spooled_start_leaves_what_it_would_have_to_ask_for(kafka: LocalKafka, spool: Spool) -> None:
+    never_started = Publisher(clients_for(kafka), "dnd.events", deadline_s=0.1)
+    door = door_to(never_started, spool, start_check=Says(True))
+    assert await door.accept([start("SM1")], 50_000) == SpooledReceipt(1)
+    (spooled,) = await spool.first(10)
+    assert isinstance(spooled.signal, OptIn)
+    assert spooled.signal.at == 39_999

@@ -1,23 +1,18 @@
-"""From signals to events: dates, reach of a lift, repetition; whole histories through resolve and fold."""
+"""From signals to events: dates, reach of a lift, repetition."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from itertools import permutations
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gateway.dnd.model import Cause, Event, Lift, LiftTerm, Place, Scope
+from gateway.dnd.model import Cause, Lift, LiftTerm, Place, Scope
 from gateway.dnd.record import EMPTY, Record, RegisterKey, fold
 from gateway.providers.signals import Signal
-from gateway.signals.resolve import Known, contested, not_before, place_at, resolve, resolve_spooled
+from gateway.signals.resolve import Known, cautious, contested, not_before, place_at, resolve, resolve_spooled
+from tests.signals.folded import HOUR_MS, NOON, after, held, only
 from tests.signals.people import CARRIER, PHONE, STOPPED, UNREACHABLE, code_30004, contact, start, stop
-
-HOUR_MS = 3_600_000
-NOON = 1_763_900_000_000
 
 
 def fresh(record: Record = EMPTY) -> Known:
@@ -26,22 +21,6 @@ def fresh(record: Record = EMPTY) -> Known:
 
 def stale(record: Record = EMPTY) -> Known:
     return Known(record, fresh=False)
-
-
-def after(*events: tuple[Event, int]) -> Record:
-    record = EMPTY
-    for event, broker_time in events:
-        record = fold(record, event, broker_time).record
-    return record
-
-
-def held(record: Record) -> set[RegisterKey]:
-    return {key for key, _ in record.holds()}
-
-
-def only(events: list[Event]) -> Event:
-    (event,) = events
-    return event
 
 
 def placed(signal: Signal, known: Known, now: int, received_at: int | None = None) -> Place:
@@ -137,10 +116,14 @@ def test_without_a_barrier_a_start_reaches_its_time_of_receipt_and_nothing_more(
         assert {term.through for term in event.terms} == {NOON}
 
 
-def test_r18_start_by_somebody_never_opted_out_is_no_event() -> None:
-    assert resolve(start("go"), fresh(), NOON, NOON) == []
+def test_r18_start_by_somebody_never_opted_out_does_nothing_but_leaves_its_id() -> None:
     bounced = after((Place("b", PHONE, (Scope.EMAIL,), (Cause.BOUNCE,), NOON, contact(PHONE)), NOON))
-    assert resolve(start("go"), fresh(bounced), NOON, NOON) == []
+    for record in (EMPTY, bounced):
+        lift = lifted(start("go"), fresh(record), NOON)
+        assert {term.through for term in lift.terms} == {NOON}
+        folded = fold(record, lift, NOON).record
+        assert held(folded) == held(record)
+        assert resolve(start("go"), fresh(folded), NOON + HOUR_MS, NOON + HOUR_MS) == []
 
 
 def test_without_a_barrier_nobody_is_known_to_have_never_opted_out() -> None:
@@ -175,6 +158,7 @@ def test_a_start_within_the_window_of_a_stop_is_contested() -> None:
     assert set(contested(start("go"), known, NOON + 10_000, 10_000)) == {STOPPED}
     assert contested(start("go"), known, NOON + 10_001, 10_000) == {}
     assert contested(start("go"), known, NOON, 0) == {}
+    assert set(contested(start("go"), known, NOON - HOUR_MS, 10_000)) == {STOPPED}  # told first, handled last
     assert contested(start("go"), stale(STOPPED_AT_NOON), NOON, 10_000) == {}
 
 
@@ -190,111 +174,18 @@ def test_a_start_that_is_not_known_to_be_later_leaves_the_hold_and_ends_the_othe
     assert held(fold(record, lift, NOON + 5).record) == {STOPPED}
 
 
-# ---- histories ----
+def test_a_start_that_nobody_can_check_ends_only_what_is_older_than_the_window() -> None:
+    """R13, design: without a barrier no STOP is known, so all may be from within it."""
+    for placed_at, holds in ((NOON - 10_001, set()), (NOON - 10_000, {STOPPED}), (NOON, {STOPPED})):
+        record = after((placed(stop("s"), fresh(), placed_at), NOON))
+        signal = cautious(start("go"), NOON, 10_000)
+        for event in (lifted(signal, stale(), NOON + 400, NOON), only(resolve_spooled(signal, NOON))):
+            assert held(fold(record, event, NOON + 400).record) == holds
+            assert contested(start("go"), fresh(record), NOON, 10_000).keys() == holds
 
 
-@dataclass
-class Story:
-    """Deliveries of signals to gateways with their own clocks, into one log with the broker's.
-
-    A redelivery reaches any gateway. What a gateway does not know behind a barrier, it resolves without.
-    """
-
-    log: list[tuple[Event, int]] = field(default_factory=list)
-    record: Record = EMPTY
-
-    def deliver(self, signal: Signal, broker_time: int, *, skew: int = 0, barrier: bool = True) -> None:
-        now = broker_time + skew
-        for event in resolve(signal, Known(self.record if barrier else EMPTY, barrier), now, now):
-            self.append(event, broker_time)
-
-    def append(self, event: Event, broker_time: int) -> None:
-        self.log.append((event, broker_time))
-        self.record = fold(self.record, event, broker_time).record
-
-
-SCENARIO: tuple[tuple[Signal, int], ...] = (
-    (stop("SM1"), 0),
-    (code_30004("SM0-30004", NOON - 20_000), 1_000),
-    (start("SM2"), 60_000),
-    (code_30004("SM00-30004", NOON - 30_000), 70_000),  # late, of a message sent before START
-    (stop("SM3"), 120_000),
-    (start("SM4"), 180_000),
-)
-"""Signals with when they are first received; the contact ends opted in."""
-
-SKEWS = st.sampled_from([0, 3 * HOUR_MS, -3 * HOUR_MS, 1_500])
-
-
-@given(st.data())
-def test_repetition_at_any_time_through_any_gateway_changes_nothing(data: st.DataObject) -> None:
-    """Guarantee 3: redelivered as often and as late as it may be, also behind newer signals, with clocks apart."""
-    story = Story()
-    told: list[Signal] = []
-    in_force: list[bool] = []
-    for signal, when in SCENARIO:
-        story.deliver(signal, NOON + when, skew=data.draw(SKEWS))
-        told.append(signal)
-        in_force.append(STOPPED in held(story.record))
-        for again in data.draw(st.lists(st.sampled_from(told), max_size=3)):
-            before = held(story.record)
-            story.deliver(again, NOON + when + 5_000, skew=data.draw(SKEWS), barrier=data.draw(st.booleans()))
-            assert held(story.record) == before
-    assert in_force == [True, True, False, False, True, False]
-    assert held(story.record) == set()
-
-
-@given(st.permutations(SCENARIO), st.data())
-def test_the_order_of_the_log_does_not_matter(shuffled: list[tuple[Signal, int]], data: st.DataObject) -> None:
-    """What was resolved once ends in one state, in whatever order and how often it is folded."""
-    story = Story()
-    for signal, when in SCENARIO:
-        story.deliver(signal, NOON + when, skew=data.draw(SKEWS))
-    by_id = {event.event_id: (event, broker_time) for event, broker_time in story.log}
-    log = [by_id[signal.event_id] for signal, _ in shuffled if signal.event_id in by_id]
-    log += data.draw(st.lists(st.sampled_from(log), max_size=6))
-    assert after(*log).registers == story.record.registers
-
-
-@pytest.mark.parametrize("order", list(permutations(range(3))))
-@pytest.mark.parametrize("skew", [0, 3 * HOUR_MS, -3 * HOUR_MS])
-def test_r18_a_late_code_never_undoes_a_start_and_a_start_never_undoes_a_later_stop(
-    order: tuple[int, ...], skew: int
-) -> None:
-    """30004 for an earlier message, START, newer STOP, each through a gateway of its own, one of them hours off.
-
-    The STOP before them all is told in time; of the rest every order of arrival."""
-    for wrong in range(3):
-        story = Story()
-        story.deliver(stop("SM1"), NOON)
-        last: list[Signal] = [code_30004("old", NOON - HOUR_MS), start("SM2"), code_30004("old2", NOON - 2 * HOUR_MS)]
-        for place, number in enumerate(order):
-            story.deliver(last[number], NOON + 60_000 * (place + 1), skew=skew if place == wrong else 0)
-        # A START dated by a clock hours behind does not reach codes told later; that errs towards the hold.
-        slow_start = skew < 0 and order[wrong] == 1 and order[-1] != 1
-        assert held(story.record) <= ({CARRIER} if slow_start else set()), (order, wrong)
-        story.deliver(stop("SM3"), NOON + HOUR_MS, skew=skew)
-        assert STOPPED in held(story.record)
-        story.deliver(start("SM2"), NOON + HOUR_MS + 60_000)
-        story.deliver(start("SM2"), NOON + HOUR_MS + 60_000, barrier=False)
-        assert STOPPED in held(story.record)
-
-
-def test_a_start_delivered_again_from_the_spool_does_not_lift_a_newer_stop() -> None:
-    """It was spooled before the STOP came, and is dated by then."""
-    story = Story()
-    story.deliver(stop("SM1"), NOON)
-    story.deliver(stop("SM3"), NOON + 60_000)
-    story.append(only(resolve_spooled(start("SM2"), NOON + 30_000)), NOON + HOUR_MS)
-    assert held(story.record) == {STOPPED}
-
-
-def test_a_clock_hours_ahead_can_neither_lift_the_future_nor_place_what_cannot_be_lifted() -> None:
-    story = Story()
-    story.deliver(stop("SM1"), NOON, skew=9 * HOUR_MS)
-    story.deliver(start("SM2"), NOON + 60_000, skew=9 * HOUR_MS)
-    assert held(story.record) == set()
-    story.deliver(stop("SM3"), NOON + 120_000, barrier=False)
-    assert held(story.record) == {STOPPED}
-    story.deliver(start("SM4"), NOON + 180_000)
-    assert held(story.record) == set()
+def test_nothing_but_an_undated_start_is_held_back_by_caution() -> None:
+    dated = replace(start("go"), at=NOON - 5)
+    for signal in (stop("s"), dated):
+        assert cautious(signal, NOON, 10_000) is signal
+    assert cautious(start("go"), NOON, 0) == start("go")

@@ -71,7 +71,7 @@ async def test_stop_and_start_are_honoured_in_turn_and_repetitions_are_not_writt
     unhurried(monkeypatch)
     async with services_on(kafka, fresh_name, tmp_path) as (services, signals, log), fresh(services):
         accept = signals.door.accept
-        assert await accept([start("SM0")], now_ms()) == Accepted(0)  # never opted out
+        assert await accept([start("SM0")], now_ms()) == Accepted(1)  # never opted out: its id is kept
         for number in range(1, 6):
             signal = stop(f"SM{number}") if number % 2 else start(f"SM{number}")
             assert await accept([signal], now_ms()) == Accepted(1)
@@ -79,7 +79,7 @@ async def test_stop_and_start_are_honoured_in_turn_and_repetitions_are_not_writt
             known = await FreshRecords(services.fresh_state()).known(PHONE)
             assert known.fresh
             assert bool(dict(known.record.holds())) == bool(number % 2)
-        assert log.ids() == {PHONE: [f"SM{number}" for number in range(1, 6)]}
+        assert log.ids() == {PHONE: [f"SM{number}" for number in range(6)]}
         text = services.metrics.exposition().decode()
         assert sample(text, "sendguard_spool_signals") == 0
         assert sample(text, "sendguard_spool_age_seconds") == 0
