@@ -28,7 +28,7 @@ class StartCheck(Protocol):
     """HOOK for the providers: which of two opposite messages of one person was sent last (`start_check_window_s`)."""
 
     def window_ms(self, location_id: str) -> int:
-        """A START received within so many ms of a STOP is checked, and where no barrier tells of one it leaves what is as
+        """A START received within so many ms of a STOP is checked, and without a barrier it leaves what may be as
         young; 0 = neither."""
 
     async def sent_after(self, start: OptIn, stop: Mark) -> bool | None:

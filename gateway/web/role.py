@@ -21,6 +21,7 @@ from gateway.roles import Services
 from gateway.signals.publish import now_ms
 from gateway.signals.service import Signals
 from gateway.signals.spool import SpoolUnavailable
+from gateway.signals.start_check import TwilioStartCheck
 from gateway.web.webhooks import add_webhooks
 
 SPOOL_OPEN_AGAIN_S = 1.0
@@ -39,7 +40,8 @@ class HttpRole:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._signals = Signals(services)
+        self._start_check = TwilioStartCheck(services.accounts, services.metrics)
+        self._signals = Signals(services, start_check=self._start_check)
         self._topics_checked = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         services.web.append(self._extend)
@@ -69,10 +71,11 @@ class HttpRole:
         app.cleanup_ctx.append(self._behind)
 
     async def _behind(self, _: web.Application) -> AsyncIterator[None]:
-        self._working = asyncio.create_task(self._work(), name="signals")
-        yield
-        self._working.cancel()
-        await asyncio.wait([self._working])
+        async with self._start_check.opened():
+            self._working = asyncio.create_task(self._work(), name="signals")
+            yield
+            self._working.cancel()
+            await asyncio.wait([self._working])
 
     async def _work(self) -> None:
         try:
