@@ -65,13 +65,18 @@ def _lifts(subject: Subject, record: Record) -> Iterator[Lift]:
 
 
 def _places(subject: Subject, record: Record) -> Iterator[Place]:
-    """An event placed all its scopes times all its causes, so what is left of them names nothing it did not place."""
+    """An event placed all its scopes times all its causes; no place written back may name more than was placed."""
     found = [(register.placed, key) for key, register in record.registers.items() if register.placed.at != NEVER]
     for marks in _by(found, Mark.rank):
         mark, _ = marks[0]
         scopes = tuple(dict.fromkeys(scope for _, (scope, _) in marks))
         causes = tuple(dict.fromkeys(cause for _, (_, cause) in marks))
-        yield Place(mark.event_id, subject, scopes, causes, mark.at, mark.actor, mark.evidence)
+        if len(marks) == len(scopes) * len(causes):
+            yield Place(mark.event_id, subject, scopes, causes, mark.at, mark.actor, mark.evidence)
+            continue
+        for cause in causes:  # what is left of several events under one id and time
+            its_scopes = tuple(scope for _, (scope, of_cause) in marks if of_cause is cause)
+            yield Place(mark.event_id, subject, its_scopes, (cause,), mark.at, mark.actor, mark.evidence)
 
 
 def _without_effect(subject: Subject, seen_as: str) -> Event:

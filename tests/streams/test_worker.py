@@ -42,7 +42,7 @@ async def test_every_record_is_decided_once_and_in_order_also_those_that_come_la
         stage.request(numbers(5))
         await stage.exact(COUNT + 5)
         assert worker.state is WorkerState.SERVING
-        assert (worker.problem, worker.oldest_undecided) == (None, None)
+        await until(lambda: (worker.problem, worker.oldest_undecided) == (None, None))
     assert stage.outsider.values(stage.copies) == numbers(COUNT) + numbers(5)
     assert [offset for batch in copier.delivered_batches for offset in batch] == list(range(COUNT + 5))
     assert max(map(len, copier.delivered_batches)) <= 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_republished_from_an_empty_log_the_registers_are_the_same(lines: list[Li
         for key, register in record.registers.items():
             assert after[subject].registers[key].placed.actor == register.placed.actor
             assert after[subject].registers[key].lifted.actor == register.lifted.actor
+
+
+def test_several_places_under_one_id_and_time_are_written_back_apart() -> None:
+    """Together they would hold every scope for every cause."""
+    subject = phone(1)
+    keyword = place("e0", subject)
+    others = replace(keyword, scopes=(Scope.ALL, Scope.CALL), causes=(Cause.MANUAL,))
+    before = folded(line(offset, event) for offset, event in enumerate([keyword, others]))[subject]
+    after = through_a_new_log(list(events_of(subject, before)))
+    assert times(after[subject]) == times(before)
 
 
 @given(partition_logs())
