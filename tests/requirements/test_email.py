@@ -69,6 +69,7 @@ def test_r10_who_unsubscribes_or_marks_as_spam_gets_email_dnd(
     assert location.dnd(person)["dndSettings"]["Email"]["status"] == shown
 
 
+@CONTACT_HELD_LATER
 @pytest.mark.parametrize("key", ["user", "agency"])
 @pytest.mark.parametrize("event", CLEARABLE)
 def test_r11_users_and_the_agency_clear_every_email_cause_but_spam(location: Location, event: str, key: str) -> None:
@@ -95,6 +96,7 @@ def test_r11_nobody_clears_a_complaint_from_the_contact_record(location: Locatio
     assert location.dropped_for(person, "Email") == COMPLAINT
 
 
+@CONTACT_HELD_LATER
 def test_r11_a_suppressed_complaint_is_clearable_but_a_complaint_on_file_stays(location: Location) -> None:
     person = somebody()
     location.known(person)
@@ -105,6 +107,7 @@ def test_r11_a_suppressed_complaint_is_clearable_but_a_complaint_on_file_stays(l
     assert location.dropped_for(person, "Email") == COMPLAINT
 
 
+@CONTACT_HELD_LATER
 def test_r11_a_complaint_ends_by_an_appeal_that_support_approves(location: Location) -> None:
     """Privileged and approved: who filed it is not who decides it."""
     person = somebody()

@@ -152,6 +152,7 @@ def test_r15_r16_no_other_code_blocks(location: Location) -> None:
     assert location.dropped_for(person) == set()
 
 
+@CONTACT_HELD_LATER
 @pytest.mark.parametrize("key", ["user", "agency", "support"])
 def test_r17_temporary_is_cleared_from_the_contact_record(location: Location, key: str) -> None:
     """By a user, the agency and support; the number is free with it."""
@@ -163,6 +164,7 @@ def test_r17_temporary_is_cleared_from_the_contact_record(location: Location, ke
     assert location.dropped_for(person) == set()
 
 
+@CONTACT_HELD_LATER
 def test_r17_temporary_is_cleared_by_a_workflow(location: Location) -> None:
     person = somebody()
     location.known(person)
@@ -233,6 +235,7 @@ def test_r18_a_late_30004_of_a_message_older_than_start_does_not_block(location:
     assert location.dropped_for(person) == CARRIER
 
 
+@CONTACT_HELD_LATER
 def test_r18_an_appeal_with_proof_approved_by_support_lifts_the_permanent_holds(location: Location) -> None:
     """The agency files it with evidence, support approves; on the contact, its number, and who shares the number."""
     person = somebody()

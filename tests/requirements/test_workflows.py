@@ -26,6 +26,7 @@ def test_r19_a_workflow_turns_dnd_on_and_off_for_all_or_chosen_channels(
     location.ends_as(person, dict.fromkeys(CHANNELS, FORWARDED))
 
 
+@CONTACT_HELD_LATER
 def test_r19_a_workflow_clears_no_permanent_nor_complaint_hold_and_the_rest_is_done(location: Location) -> None:
     """What is forbidden is reported: with the event of what was done, and counted."""
     person, metric = somebody(), location.outside.service.metric
