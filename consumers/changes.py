@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from consumers.comparing import Comparing, Parts
 from consumers.published import Published
-from gateway.contacts.addresses import NoDirectory
+from gateway.directory.directory import Directory
 from gateway.dnd.model import Event
 from gateway.metrics import CHANGES, CHANGES_MOVED
 from gateway.roles import Services
@@ -30,9 +30,11 @@ class ChangesRole:
     """Serves the partitions of `dnd.events` that its group assigns to this process."""
 
     def __init__(self, services: Services) -> None:
+        """SettingsError: the database's URL is none."""
         self._services = services
         self._fresh = services.fresh_state()
         self._integrations = services.integrations_state()
+        self._directory = Directory.of(services.settings)
         self._publisher = Publisher(services.clients, services.topics.dnd_events, DRAIN_DEADLINE_S)
         self._member: GroupMember | None = None
 
@@ -52,7 +54,7 @@ class ChangesRole:
                 topics=services.topics,
                 event_partitions=settings.topics.event_partitions,
                 fresh=self._fresh,
-                directory=NoDirectory(),
+                directory=self._directory,
                 enlisted=self._integrations.enlisted,
                 move=self._move,
                 published=published,
@@ -69,6 +71,7 @@ class ChangesRole:
                 publishing.cancel()
         finally:
             published.close()
+            await self._directory.close()
 
     def problems(self) -> list[str]:
         membership = ["joining: not started yet"] if self._member is None else self._member.problems()

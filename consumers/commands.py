@@ -28,12 +28,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.contacts.addresses import NoDirectory
 from gateway.contacts.commands import Clear, Command, NotEnlisted, SetAll, SetChannel
 from gateway.contacts.log import NotAvailable
 from gateway.contacts.service import Changed, ContactService
 from gateway.contract.commands import WorkflowCommand, read_command
 from gateway.contract.forgiving import TEXT_LIMIT, Unreadable
+from gateway.directory.directory import Directory
 from gateway.dnd.model import Actor, ActorKind, Channel
 from gateway.metrics import COMMAND_PARTS_REFUSED, COMMANDS, Metrics
 from gateway.roles import Services
@@ -63,9 +63,11 @@ class CommandsRole:
     """Serves the partitions of `dnd.commands` that its group assigns to this process."""
 
     def __init__(self, services: Services) -> None:
+        """SettingsError: the database's URL is none."""
         self._services = services
         self._fresh = services.fresh_state()
         self._integrations = services.integrations_state()
+        self._directory = Directory.of(services.settings)
         self._publisher = Publisher(services.clients, services.topics.dnd_events)
         self._member: GroupMember | None = None
 
@@ -78,7 +80,7 @@ class CommandsRole:
             batch_records=BATCH_RECORDS,
             session_timeout_ms=settings.guard.session_timeout_ms,
         )
-        contacts = ContactService(self._fresh, self._publisher, NoDirectory(), self._integrations.enlisted)
+        contacts = ContactService(self._fresh, self._publisher, self._directory, self._integrations.enlisted)
         self._member = group_member(
             services.clients,
             worker_settings,
@@ -86,10 +88,13 @@ class CommandsRole:
             services.topics.dnd_commands,
             Commands(contacts, services.metrics),
         )
-        async with asyncio.TaskGroup() as group:
-            publishing = group.create_task(self._publisher.run(), name="command publisher")
-            await self._member.run(stop)
-            publishing.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                publishing = group.create_task(self._publisher.run(), name="command publisher")
+                await self._member.run(stop)
+                publishing.cancel()
+        finally:
+            await self._directory.close()
 
     def problems(self) -> list[str]:
         membership = ["joining: not started yet"] if self._member is None else self._member.problems()

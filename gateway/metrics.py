@@ -126,6 +126,18 @@ INTEGRATIONS = Spec(
 INTEGRATIONS_UNREADABLE = Spec(
     "integrations_unreadable_total", Kind.COUNTER, "Records of the topic integrations that say nothing we can use."
 )
+CONTACTS = Spec("contacts_taken_in_total", Kind.COUNTER, "Snapshots of contacts taken into the directory.")
+CONTACTS_UNREADABLE = Spec("contacts_unreadable_total", Kind.COUNTER, "Records of contacts that name no contact.")
+CONTACTS_UNKNOWN = Spec(
+    "contacts_unknown_parts_total",
+    Kind.COUNTER,
+    "Parts of snapshots that were left out: addresses nothing can be compared with, words we do not know.",
+)
+MIRRORED = Spec(
+    "mirrored_events_total",
+    Kind.COUNTER,
+    "Events on contacts that followed from their addresses, merges and imports, acknowledged by Kafka.",
+)
 COMMANDS = Spec(
     "commands_total",
     Kind.COUNTER,
@@ -219,6 +231,10 @@ METRICS: tuple[Spec, ...] = (
     COMMAND_PARTS_REFUSED,
     CHANGES,
     CHANGES_MOVED,
+    CONTACTS,
+    CONTACTS_UNREADABLE,
+    CONTACTS_UNKNOWN,
+    MIRRORED,
     SIGNALS,
     SIGNAL_NOTES,
     SIGNALS_PUBLISHED,

@@ -20,6 +20,7 @@ import pytest
 
 import consumers.changes
 from gateway.contract.events import decode_event, encode_event, event_key
+from gateway.directory.directory import Directory
 from gateway.dnd.model import Actor, ActorKind, Cause, Event, Lift, LiftTerm, Place, Scope, Subject, SubjectKind
 from gateway.dnd.record import EMPTY, Record, fold
 from gateway.dnd.status import ContactRecords
@@ -159,7 +160,10 @@ async def test_what_is_held_on_a_contacts_address_is_seen_with_it(
         async def addresses(self, location_id: str, contact_id: str) -> tuple[Subject, ...]:
             return (PHONE,)
 
-    monkeypatch.setattr(consumers.changes, "NoDirectory", HasThePhone)
+        async def close(self) -> None:
+            return
+
+    monkeypatch.setattr(Directory, "of", lambda _: HasThePhone())
     outside = Outside.of(settings)
     await apply(settings)
     await write(settings, stop("SM1", PHONE))

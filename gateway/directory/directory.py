@@ -1,0 +1,80 @@
+"""Which contact has which addresses: the directory as its readers see it, and the way to its one writer.
+
+`Directory` connects when first asked, so that a process can start while the database is away. It answers what was
+committed; the role `directory` is up to date within a second. It is never asked when a request is decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.directory.database import WRITING, connected, database_url, engine_for, only_writer
+from gateway.directory.lookups import Lookups
+from gateway.directory.tables import set_up
+from gateway.directory.writer import DirectoryWriter
+from gateway.dnd.model import Subject
+from gateway.settings import Settings
+
+
+class Directory:
+    """From any number of tasks. Everything raises SQLAlchemyError, OSError or TimeoutError when it cannot answer."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._engine: AsyncEngine | None = None
+        self._opening = asyncio.Lock()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Directory:
+        """SettingsError: not a database we know."""
+        return cls(database_url(settings.database_url, settings.data_dir))
+
+    async def addresses(self, location_id: str, contact_id: str) -> tuple[Subject, ...]:
+        """The contact's addresses now; empty for a contact that is not known, or deleted."""
+        async with self.lookups() as lookups:
+            return await lookups.current(location_id, contact_id)
+
+    async def contacts_of(self, subject: Subject) -> list[str]:
+        """Ids of the location's contacts that have this address now. `subject` is canonical."""
+        async with self.lookups() as lookups:
+            return await lookups.who_has(subject)
+
+    @asynccontextmanager
+    async def lookups(self) -> AsyncIterator[Lookups]:
+        """For several questions on one connection."""
+        async with connected(await self.open()) as connection:
+            yield Lookups(connection)
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncIterator[DirectoryWriter]:
+        """The one that may write. AnotherWriterError: another process has it."""
+        await self.open()
+        async with only_writer(self._url) as connection:
+            yield DirectoryWriter(connection)
+
+    async def open(self) -> AsyncEngine:
+        """Connect and create what is missing; once. UnknownSchemaError."""
+        async with self._opening:
+            if self._engine is None:
+                engine = engine_for(self._url)
+                try:
+                    async with connected(engine) as connection:
+                        await connection.execution_options(**{WRITING: True})
+                        async with connection.begin():
+                            await connection.run_sync(set_up)
+                except BaseException:
+                    await engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+    async def close(self) -> None:
+        """Let go of the connections. Twice is once."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()

@@ -1,0 +1,100 @@
+"""The directory's tables, in SQLite or PostgreSQL, and their version.
+
+All of it can be worked out again from `contacts` and `dnd.events`, except that a merge of long ago would then be done
+once more where the log no longer shows it; so this is a store to keep, not one whose loss frees anybody.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    insert,
+    select,
+    text,
+)
+
+VERSION = 1
+"""Of these tables. A release that changes them counts on and brings those of the former one along."""
+
+SETUP_LOCK = 0x5E4D_6A2D_0001
+"""PostgreSQL's advisory lock for creating tables: two processes may start on an empty database at once."""
+
+metadata = MetaData()
+
+schema = Table("directory_schema", metadata, Column("version", Integer, primary_key=True))
+
+contacts = Table(
+    "directory_contacts",
+    metadata,
+    Column("location_id", Text, primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    Column("merged_into", Text),
+    Column("merge_said_at", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+addresses = Table(
+    "directory_addresses",
+    metadata,
+    Column("location_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    Column("current", Boolean, nullable=False),
+)
+Index("directory_addresses_of_contact", addresses.c.location_id, addresses.c.contact_id)
+
+carried = Table(
+    "directory_carried",
+    metadata,
+    Column("location_id", Text, primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+)
+"""Holds that merges have brought to a contact."""
+
+progress = Table(
+    "directory_progress",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("topic_id", Text, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+)
+"""Up to where each topic has been taken in. `topic_id`: Kafka's, another one after the topic was created again."""
+
+work = Table(
+    "directory_work",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("refused", Text),
+)
+"""Events worked out and not acknowledged by Kafka yet, in order. `refused`: why Kafka will never take it."""
+
+
+class UnknownSchemaError(OSError):
+    """The tables are of another release."""
+
+
+def set_up(connection: Connection) -> None:
+    """Create what is missing, in the caller's transaction. UnknownSchemaError."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
+    metadata.create_all(connection)
+    version = connection.execute(select(schema.c.version)).scalar()
+    if version is None:
+        connection.execute(insert(schema).values(version=VERSION))
+    elif version != VERSION:
+        raise UnknownSchemaError(f"the directory's tables have version {version}, and this release knows {VERSION}")
