@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import msgspec
 from sqlalchemy import BigInteger, Column, Connection, Index, MetaData, Table, Text, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.cleanup.model import Cleanup, CleanupStatus
+from gateway.directory.database import WRITING, connected
 
 SETUP_LOCK = 0x5E4D_6A2D_0005
 """PostgreSQL's advisory lock for creating the table: two processes may start on an empty database at once."""
@@ -33,8 +37,17 @@ _decode = msgspec.json.Decoder(Cleanup).decode
 
 async def create(engine: AsyncEngine) -> None:
     """Create the table if it is not there. SQLAlchemyError, OSError."""
-    async with engine.begin() as connection:
+    async with _writing(engine) as connection:
         await connection.run_sync(_create)
+
+
+@asynccontextmanager
+async def _writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that has the right to write from its beginning."""
+    async with connected(engine) as connection:
+        await connection.execution_options(**{WRITING: True})
+        async with connection.begin():
+            yield connection
 
 
 def _create(connection: Connection) -> None:
@@ -58,18 +71,18 @@ class CleanupStore:
             cleanups.c.status == CleanupStatus.RUNNING.value,
         )
         wanted = select(cleanups.c.state).where(*mine).order_by(cleanups.c.started_at.desc()).limit(1)
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             found = (await connection.execute(wanted)).scalar()
         return None if found is None else _decode(found)
 
     async def add(self, cleanup: Cleanup) -> None:
         row = {name: getattr(cleanup, name) for name in ("id", "location_id", "contact_id", "address", "started_at")}
-        async with self._engine.begin() as connection:
+        async with _writing(self._engine) as connection:
             await connection.execute(insert(cleanups).values(**row, **_state(cleanup)))
 
     async def keep(self, cleanup: Cleanup) -> None:
         """As it is now. Of two calls at once the later one wins: each has done what it says."""
-        async with self._engine.begin() as connection:
+        async with _writing(self._engine) as connection:
             await connection.execute(update(cleanups).where(cleanups.c.id == cleanup.id).values(**_state(cleanup)))
 
 

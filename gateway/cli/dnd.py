@@ -1,4 +1,5 @@
-"""`sendguard dnd`: holds of a contact or an address, written to and read from dnd.events directly."""
+"""`sendguard dnd`: holds of a contact or an address, through the contact API (`dnd_api`) when SENDGUARD_API_URL is set,
+else written to and read from dnd.events directly."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from datetime import UTC, datetime
 
 import click
 
+from gateway.cli import dnd_api
+from gateway.cli.dnd_explain import explain
 from gateway.cli.failing import REFUSED, USAGE, Failure
 from gateway.cli.options import as_json, print_json, with_settings
 from gateway.cli.records import Held, all_holds, hold_json, holds, lifters, records_of
@@ -32,25 +35,28 @@ ACTORS = click.Choice([kind.value for kind in ActorKind])
 def dnd() -> None:
     """Show, place and lift holds of a contact or an address.
 
-    These commands read the whole of dnd.events to its end each time: seconds per million events. They need no running
-    service.
+    With SENDGUARD_API_URL and SENDGUARD_API_KEY they ask the contact API, and the key says who you are. Without, they
+    need no running service, and read the whole of dnd.events to its end each time: seconds per million events.
     """
+
+
+dnd.add_command(explain)
 
 
 @dnd.command("set")
 @with_settings
 @subject_options
 @click.option("--channel", "scope", type=SCOPES, required=True, help="What to hold; ALL is a hold of its own.")
-@click.option("--cause", type=CAUSE_WORDS, default=Cause.MANUAL.value, show_default=True, help="Why.")
-@click.option("--actor", type=ACTORS, default=ActorKind.USER.value, show_default=True, help="Who does it.")
+@click.option("--cause", type=CAUSE_WORDS, help="Why. [default: manual]")
+@click.option("--actor", type=ACTORS, help="Who does it. [default: user]")
 @click.option("--actor-id", default="", help="Their id, for the record.")
 @as_json
 def set_hold(
     settings: Settings,
     subjects: Sequence[Subject],
     scope: str,
-    cause: str,
-    actor: str,
+    cause: str | None,
+    actor: str | None,
     actor_id: str,
     as_json: bool,
 ) -> None:
@@ -60,11 +66,15 @@ def set_hold(
     Example:
       sendguard dnd set loc1 --phone +14155552671 --channel SMS
     """
-    held, why = Scope(scope), Cause(cause)
+    if settings.api.url is not None:
+        dnd_api.not_through_the_api({"--cause": cause, "--actor": actor, "--actor-id": actor_id})
+        dnd_api.switch(settings.api, subjects, Scope(scope), on=True, as_json=as_json)
+        return
+    held, why = Scope(scope), Cause(cause or Cause.MANUAL)
     if held not in CAUSES[why].scopes:
         words = ", ".join(sorted(CAUSES[why].scopes))
         raise Failure(f"--channel: expected {words} with the cause {why}, got {held}", USAGE)
-    by = Actor(ActorKind(actor), actor_id)
+    by = Actor(ActorKind(actor or ActorKind.USER), actor_id)
     places = asyncio.run(_place(settings, subjects, held, why, by))
     if as_json:
         print_json([{"event_id": place.event_id, "subject": place.subject, "at": place.at} for place in places])
@@ -78,7 +88,7 @@ def set_hold(
 @subject_options
 @click.option("--channel", "scope", type=SCOPES, required=True, help="What to lift; ALL lifts the ALL hold alone.")
 @click.option("--cause", type=CAUSE_WORDS, help="Only this cause. [default: every cause the actor may lift]")
-@click.option("--actor", type=ACTORS, default=ActorKind.USER.value, show_default=True, help="Who does it.")
+@click.option("--actor", type=ACTORS, help="Who does it. [default: user]")
 @click.option("--actor-id", default="", help="Their id, for the record.")
 @click.option("--appeal", default="", metavar="ID", help="The approved appeal support acts on; recorded.")
 @as_json
@@ -87,7 +97,7 @@ def lift(
     subjects: Sequence[Subject],
     scope: str,
     cause: str | None,
-    actor: str,
+    actor: str | None,
     actor_id: str,
     appeal: str,
     as_json: bool,
@@ -100,7 +110,12 @@ def lift(
     Example:
       sendguard dnd lift loc1 --contact c1 --channel ALL --actor agency
     """
-    by = Actor(ActorKind(actor), actor_id)
+    if settings.api.url is not None:
+        refused = {"--cause": cause, "--actor": actor, "--actor-id": actor_id, "--appeal": appeal}
+        dnd_api.not_through_the_api(refused)
+        dnd_api.switch(settings.api, subjects, Scope(scope), on=False, as_json=as_json)
+        return
+    by = Actor(ActorKind(actor or ActorKind.USER), actor_id)
     lifting = _Lifting(Scope(scope), None if cause is None else Cause(cause), by, appeal)
     lifts, stays = asyncio.run(_lift(settings, subjects, lifting))
     if as_json:
@@ -131,12 +146,16 @@ def lift(
 def show(settings: Settings, subjects: Sequence[Subject], as_json: bool) -> None:
     """Show On, Off or Partial, and every hold in force with its cause, since when, and who may lift it.
 
-    Name the contact's addresses beside it to see all that counts for it. All six channels count as enlisted.
+    Name the contact's addresses beside it to see all that counts for it, and all six channels count as enlisted; the
+    API knows both.
 
     \b
     Example:
       sendguard dnd show loc1 --contact c1 --phone +14155552671
     """
+    if settings.api.url is not None:
+        dnd_api.show(settings.api, subjects, as_json=as_json)
+        return
     records = asyncio.run(records_of(Clients(settings.kafka), Topics(settings.topics.prefix).dnd_events, subjects))
     together = _together(records)
     overall = status(together, list(Channel))

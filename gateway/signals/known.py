@@ -29,14 +29,15 @@ class FreshRecords:
     async def known(self, subject: Subject) -> Known:
         """The record of the subject (canonical). Fresh: it has everything acknowledged before the call."""
         fresh = await self._passed()
-        record = self._record(subject)
+        record = self.in_view(subject)
         return NOTHING if record is None else Known(record, fresh)
 
     def last_known(self, subject: Subject) -> Record:
         """The record as far as it is known without asking anybody."""
-        return self._record(subject) or EMPTY
+        return self.in_view(subject) or EMPTY
 
-    def _record(self, subject: Subject) -> Record | None:
+    def in_view(self, subject: Subject) -> Record | None:
+        """The record in the view as it is, None while the view cannot be read."""
         try:
             return self._fresh.view.get(subject)
         except RuntimeError:

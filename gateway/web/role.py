@@ -1,4 +1,4 @@
-"""The role `http`: webhooks now, the API later. Health is served whatever roles run.
+"""The role `http`: webhooks and the contact API. Health is served whatever roles run.
 
 Theory of operation. Providers do not come again for most of what they tell, so the door is open for as long as the
 server listens, and not only while the role runs: before that Kafka may be away, and after that there is a moment until
@@ -17,11 +17,15 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from gateway.directory.directory import Directory
+from gateway.directory.following import ContactsOfAddresses
 from gateway.roles import Services
+from gateway.signals.known import FreshRecords
 from gateway.signals.publish import now_ms
 from gateway.signals.service import Signals
 from gateway.signals.spool import SpoolUnavailable
 from gateway.signals.start_check import TwilioStartCheck
+from gateway.web.api.building import ApiService
 from gateway.web.webhooks import add_webhooks
 
 SPOOL_OPEN_AGAIN_S = 1.0
@@ -39,9 +43,13 @@ class HttpRole:
     """Owns the signals: their door, their producers and their spool."""
 
     def __init__(self, services: Services) -> None:
+        """SettingsError: the database's URL is none."""
         self._services = services
         self._start_check = TwilioStartCheck(services.accounts, services.metrics)
-        self._signals = Signals(services, start_check=self._start_check)
+        self._directory = Directory.of(services.settings)
+        contacts = ContactsOfAddresses(self._directory, FreshRecords(services.fresh_state()).in_view, now_ms)
+        self._signals = Signals(services, contacts=contacts, start_check=self._start_check)
+        self._api = ApiService(services, self._signals.publisher)
         self._topics_checked = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         services.web.append(self._extend)
@@ -63,16 +71,17 @@ class HttpRole:
         oldest_at = self._signals.spool.oldest_at
         age_s = 0 if oldest_at is None else (now_ms() - oldest_at) // 1000
         old = [f"spool: the oldest signal has waited for Kafka for {age_s} s"] if age_s > SPOOL_OLD_S else []
-        return [*self._signals.problems(), *old]
+        return [*self._signals.problems(), *old, *self._api.problems()]
 
     def _extend(self, app: web.Application) -> None:
         services = self._services
         add_webhooks(app, services.accounts, self._signals.door, services.metrics)
+        self._api.add_to(app)
         app.cleanup_ctx.append(self._behind)
 
     async def _behind(self, _: web.Application) -> AsyncIterator[None]:
         async with self._start_check.opened():
-            self._working = asyncio.create_task(self._work(), name="signals")
+            self._working = asyncio.create_task(self._work(), name="behind the door")
             yield
             self._working.cancel()
             await asyncio.wait([self._working])
@@ -81,9 +90,12 @@ class HttpRole:
         try:
             await self._open_spool()
             await self._topics_checked.wait()
-            await self._signals.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._signals.run(), name="signals")
+                group.create_task(self._api.run(), name="contact API")
         finally:
             await self._signals.spool.close()
+            await self._directory.close()
 
     async def _open_spool(self) -> None:
         """Until it is open, or somebody else (the drainer) goes on trying."""

@@ -15,7 +15,6 @@ from tests.requirements.location import (
     MANUAL,
     Location,
 )
-from tests.requirements.missing import CONTACT_HELD_LATER
 from tests.requirements.people import somebody
 
 SOURCES = (*AUTOMATED, MANUAL, None, "something new")
@@ -163,7 +162,6 @@ def test_r6_a_channel_connected_later_is_covered(location: Location) -> None:
     assert location.dropped_for(person, "WhatsApp") == ALL_HELD
 
 
-@CONTACT_HELD_LATER
 def test_r6_clear_everything_leaves_permanent_and_complaint_holds_and_says_so(location: Location) -> None:
     """The other command: all that a user may clear, on the contact and its addresses."""
     person = somebody()

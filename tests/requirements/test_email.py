@@ -7,7 +7,6 @@ import pytest
 from tests.requirements.accounts import domains
 from tests.requirements.location import FORWARDED, Location
 from tests.requirements.mailgun_api import BROKEN, UNDELIVERABLE
-from tests.requirements.missing import CONTACT_HELD_LATER
 from tests.requirements.people import somebody
 
 BOUNCE = {("Email", "bounce", "temporary")}
@@ -69,7 +68,6 @@ def test_r10_who_unsubscribes_or_marks_as_spam_gets_email_dnd(
     assert location.dnd(person)["dndSettings"]["Email"]["status"] == shown
 
 
-@CONTACT_HELD_LATER
 @pytest.mark.parametrize("key", ["user", "agency"])
 @pytest.mark.parametrize("event", CLEARABLE)
 def test_r11_users_and_the_agency_clear_every_email_cause_but_spam(location: Location, event: str, key: str) -> None:
@@ -81,7 +79,6 @@ def test_r11_users_and_the_agency_clear_every_email_cause_but_spam(location: Loc
     assert location.dropped_for(person, "Email") == set()
 
 
-@CONTACT_HELD_LATER
 @pytest.mark.parametrize("key", ["user", "agency", "support"])
 def test_r11_nobody_clears_a_complaint_from_the_contact_record(location: Location, key: str) -> None:
     """It stays and the answer says that support can lift it by an appeal; what else there is, is cleared."""
@@ -96,7 +93,6 @@ def test_r11_nobody_clears_a_complaint_from_the_contact_record(location: Locatio
     assert location.dropped_for(person, "Email") == COMPLAINT
 
 
-@CONTACT_HELD_LATER
 def test_r11_a_suppressed_complaint_is_clearable_but_a_complaint_on_file_stays(location: Location) -> None:
     person = somebody()
     location.known(person)
@@ -107,7 +103,6 @@ def test_r11_a_suppressed_complaint_is_clearable_but_a_complaint_on_file_stays(l
     assert location.dropped_for(person, "Email") == COMPLAINT
 
 
-@CONTACT_HELD_LATER
 def test_r11_a_complaint_ends_by_an_appeal_that_support_approves(location: Location) -> None:
     """Privileged and approved: who filed it is not who decides it."""
     person = somebody()
@@ -119,7 +114,6 @@ def test_r11_a_complaint_ends_by_an_appeal_that_support_approves(location: Locat
     assert location.dropped_for(person, "Email") == set()
 
 
-@CONTACT_HELD_LATER
 @pytest.mark.parametrize("event", CLEARABLE)
 def test_r12_a_clean_up_takes_the_address_off_every_list_validates_it_and_then_lifts(
     location: Location, event: str
@@ -165,7 +159,6 @@ def test_r12_a_step_that_fails_stops_with_a_clear_error_and_lifts_nothing(locati
     assert location.dropped_for(person, "Email") == BOUNCE
 
 
-@CONTACT_HELD_LATER
 def test_r12_a_user_may_confirm_to_have_done_the_steps_by_hand(location: Location) -> None:
     person = somebody()
     location.known(person)
@@ -176,7 +169,6 @@ def test_r12_a_user_may_confirm_to_have_done_the_steps_by_hand(location: Locatio
     assert location.dropped_for(person, "Email") == set()
 
 
-@CONTACT_HELD_LATER
 def test_r12_a_clean_up_does_not_lift_a_complaint(location: Location) -> None:
     person = somebody()
     location.known(person)

@@ -10,7 +10,6 @@ import pytest
 
 from tests.requirements.accounts import Kind
 from tests.requirements.location import CHANNELS, DROPPED, FORWARDED, Location, NewLocation, now_ms
-from tests.requirements.missing import CONTACT_HELD_LATER
 from tests.requirements.people import somebody
 
 KEYWORD = {("SMS", "keyword_opt_out", "permanent")}
@@ -152,7 +151,6 @@ def test_r15_r16_no_other_code_blocks(location: Location) -> None:
     assert location.dropped_for(person) == set()
 
 
-@CONTACT_HELD_LATER
 @pytest.mark.parametrize("key", ["user", "agency", "support"])
 def test_r17_temporary_is_cleared_from_the_contact_record(location: Location, key: str) -> None:
     """By a user, the agency and support; the number is free with it."""
@@ -164,7 +162,6 @@ def test_r17_temporary_is_cleared_from_the_contact_record(location: Location, ke
     assert location.dropped_for(person) == set()
 
 
-@CONTACT_HELD_LATER
 def test_r17_temporary_is_cleared_by_a_workflow(location: Location) -> None:
     person = somebody()
     location.known(person)
@@ -201,7 +198,6 @@ def test_r18_the_contact_s_start_lifts_keyword_carrier_and_unreachable(location:
     assert location.dropped_for(person) == KEYWORD, "and a STOP after it counts again"
 
 
-@CONTACT_HELD_LATER
 def test_r18_start_never_lifts_a_user_s_own_hold_nor_all(location: Location) -> None:
     person = somebody()
     location.known(person)
@@ -235,7 +231,6 @@ def test_r18_a_late_30004_of_a_message_older_than_start_does_not_block(location:
     assert location.dropped_for(person) == CARRIER
 
 
-@CONTACT_HELD_LATER
 def test_r18_an_appeal_with_proof_approved_by_support_lifts_the_permanent_holds(location: Location) -> None:
     """The agency files it with evidence, support approves; on the contact, its number, and who shares the number."""
     person = somebody()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.requirements.location import FORWARDED, Location, now_ms
-from tests.requirements.missing import CONTACT_HELD_LATER
 from tests.requirements.people import somebody
 
 STOPPED = {("WhatsApp", "provider_opt_out", "temporary")}
@@ -22,7 +21,6 @@ def test_r10_r18_a_stop_of_marketing_messages_blocks_whatsapp_until_the_person_r
     assert location.dropped_for(person, "WhatsApp") == set()
 
 
-@CONTACT_HELD_LATER
 @pytest.mark.parametrize("key", ["user", "agency", "support"])
 def test_r17_131050_blocks_whatsapp_and_is_cleared_from_the_contact_record(location: Location, key: str) -> None:
     person = somebody()

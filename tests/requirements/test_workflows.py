@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.requirements.location import CHANNELS, DROPPED, FORWARDED, Location, now_ms
-from tests.requirements.missing import CONTACT_HELD_LATER
 from tests.requirements.people import somebody
 
 KEYWORD = {("SMS", "keyword_opt_out", "permanent")}
@@ -26,7 +25,6 @@ def test_r19_a_workflow_turns_dnd_on_and_off_for_all_or_chosen_channels(
     location.ends_as(person, dict.fromkeys(CHANNELS, FORWARDED))
 
 
-@CONTACT_HELD_LATER
 def test_r19_a_workflow_clears_no_permanent_nor_complaint_hold_and_the_rest_is_done(location: Location) -> None:
     """What is forbidden is reported: with the event of what was done, and counted."""
     person, metric = somebody(), location.outside.service.metric
@@ -61,7 +59,6 @@ def test_r19_a_channel_nobody_knows_is_reported_and_the_rest_is_done(location: L
     assert location.outcome(person) == DROPPED
 
 
-@CONTACT_HELD_LATER
 def test_r20_one_change_for_each_real_change_with_before_and_after(location: Location) -> None:
     """The trigger "Contact DND": enabled and disabled, by channel; a STOP said again is no change."""
     person = somebody()

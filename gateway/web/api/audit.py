@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import ExecutableDDLElement
 
 from gateway.contacts import Changed, ContactDnd, Hold, NotAvailable
+from gateway.directory.database import WRITING, connected
 from gateway.signals.publish import now_ms
 from gateway.web.api.calls import Call
 
@@ -126,12 +127,14 @@ class Audit:
     async def _write(self, row: Mapping[str, Any]) -> None:
         """TimeoutError is an OSError."""
         async with asyncio.timeout(WRITE_DEADLINE_S):
-            if not self._made:
-                async with self._engine.begin() as connection:
-                    await connection.run_sync(set_up)
-                self._made = True
-            async with self._engine.begin() as connection:
-                await connection.execute(insert(AUDIT).values(**row, at=now_ms()))
+            async with connected(self._engine) as connection:
+                await connection.execution_options(**{WRITING: True})
+                if not self._made:
+                    async with connection.begin():
+                        await connection.run_sync(set_up)
+                    self._made = True
+                async with connection.begin():
+                    await connection.execute(insert(AUDIT).values(**row, at=now_ms()))
 
 
 def of_change(done: Changed) -> dict[str, object]:

@@ -11,9 +11,6 @@ from aiohttp import web
 
 from gateway.web.api.problem_types import ProblemError, ProblemType, invalid
 
-BODY_LIMIT_BYTES = 64 * 1024
-"""The largest that is meant to come is a request to explain with a thousand recipients, some 40 KiB."""
-
 BODY_DEADLINE_S = 5.0
 
 Body = TypeVar("Body")
@@ -26,7 +23,7 @@ _SHOWN = 100
 """Characters of a field's name that are repeated."""
 
 
-async def read(request: web.Request, limit: int = BODY_LIMIT_BYTES) -> bytes:
+async def read(request: web.Request, limit: int) -> bytes:
     """The whole body. ProblemError."""
     too_large = ProblemError(ProblemType.TOO_LARGE, f"at most {limit} bytes", close=True)
     if (request.content_length or 0) > limit:

@@ -34,7 +34,7 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Body]):
-    """A call that is let in. `parameters` are those of the path, checked."""
+    """A call that is let in. `parameters` are those of the path and behind it, checked."""
 
     route: Route
     caller: Caller
@@ -76,13 +76,23 @@ async def _call(route: Route, access: Access, request: web.Request) -> Call[Any]
         caller = await access.caller(request.headers.get(AUTHORIZATION))  # 1
     except Refusal as refusal:
         raise _refused(refusal) from None
-    parameters = {name: _parameter(name, text) for name, text in request.match_info.items()}  # 2
+    given = dict(request.match_info) | {name: text for name, text in request.query.items() if name in route.query}
+    parameters = {name: _parameter(name, text) for name, text in given.items()}  # 2
     if not caller.is_for(parameters["location_id"]):  # 3
         raise ProblemError(ProblemType.NOT_FOUND)
     if caller.kind not in route.roles:  # 4
         raise ProblemError(ProblemType.ROLE_TOO_LOW, f"expected one of the roles {', '.join(route.roles)}")
-    body = None if route.body is None else decode(await read(request), route.body)  # 5
-    return Call(route, caller, parameters, body)
+    return Call(route, caller, parameters, await _body(route, request))
+
+
+async def _body(route: Route, request: web.Request) -> object:
+    """Step 5."""
+    if route.body is None:
+        return None
+    body = await read(request, route.body_limit_bytes)
+    if route.takes_raw:
+        return body
+    return decode(body or b"{}" if route.body_optional else body, route.body)
 
 
 def _parameter(name: str, text: str) -> str:

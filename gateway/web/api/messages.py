@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from gateway.contacts.appeal import NOTE_LIMIT, NUMBERS_LIMIT, URL_LIMIT, AppealStatus
+from gateway.contacts.appeal import TEXT_LIMIT as EVIDENCE_TEXT_LIMIT
+from gateway.contract.decisions import Outcome
 from gateway.dnd.model import ActorKind, Cause, Channel, Kind, Scope, SubjectKind
 from gateway.dnd.status import ChannelStatus, Status
+from gateway.web.api.problem_types import FieldError
+
+ADDRESS_LIMIT = 320
+"""Characters: the longest email address, 64 + 1 + 255."""
 
 TEXT_LIMIT = 200
 """Characters of a client's `message` and `code`, which are kept as evidence."""
@@ -116,3 +123,106 @@ class DndChanged(ContactDndShown, frozen=True, kw_only=True):
     """The DND after the change, and what of it was refused; the rest is done."""
 
     refused: list[RefusedShown]
+
+
+class HeldReason(HoldShown, frozen=True, kw_only=True):
+    """Why a request would be dropped: `held_on` as in decisions, and the hold."""
+
+    held_on: str
+
+
+class ChannelUnavailable(msgspec.Struct, frozen=True):
+    """The channel is not connected, which is no DND (R8)."""
+
+    channel: str
+    status: str
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A decision without its id: `fault` says why it is `invalid`, `unavailable` why it is that.
+
+    `removed`: recipients of an email that are taken out.
+    """
+
+    outcome: Outcome
+    request_id: str | None
+    contact_id: str | None
+    channel: str | None
+    reasons: list[HeldReason]
+    fault: FieldError | None
+    unavailable: ChannelUnavailable | None
+    removed: list[str]
+    decided_at: int
+
+
+class AppealEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Proof that the contact wants messages."""
+
+    relationship_numbers: Annotated[list[str], Meta(min_length=1, max_length=NUMBERS_LIMIT)]
+    contact: Annotated[str, Meta(min_length=1, max_length=EVIDENCE_TEXT_LIMIT)]
+    recording_url: Annotated[str, Meta(min_length=1, max_length=URL_LIMIT)]
+
+
+class FileAppeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For one channel; what is in force on it at this moment is what is asked for."""
+
+    channel: Channel
+    evidence: AppealEvidence
+
+
+class DecideAppeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A word about it, for the record."""
+
+    note: Annotated[str, Meta(max_length=NOTE_LIMIT)] = ""
+
+
+class AppealShown(msgspec.Struct, frozen=True):
+    """`filed_at`, `decided_at`: milliseconds since 1970 (UTC)."""
+
+    id: str
+    status: AppealStatus
+    contact_id: str
+    channel: Channel
+    evidence: AppealEvidence
+    filed_by: ActorShown
+    filed_at: int
+    decided_by: ActorShown | None
+    decided_at: int | None
+    note: str
+
+
+class AppealApproved(AppealShown, frozen=True, kw_only=True):
+    """What still stays on the channel, placed after the appeal was filed."""
+
+    stays: list[HoldShown]
+
+
+class AppealList(msgspec.Struct, frozen=True):
+    """The newest first."""
+
+    appeals: list[AppealShown]
+
+
+class CleanUpEmail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`address`: needed when the contact has several. `by_hand`: somebody says that the provider's part was done."""
+
+    address: Annotated[str, Meta(min_length=1, max_length=ADDRESS_LIMIT)] | None = None
+    by_hand: bool = False
+
+
+class CleanupStep(msgspec.Struct, frozen=True):
+    """A step that is done, by whom, and what came of it."""
+
+    name: str
+    at: int
+    by: str
+    outcome: str
+
+
+class EmailCleanedUp(msgspec.Struct, frozen=True):
+    """The clean-up, and the contact's DND after it: a complaint stays, and what was placed while it ran."""
+
+    id: str
+    started_at: int
+    steps: list[CleanupStep]
+    contact: ContactDndShown

@@ -50,19 +50,23 @@ def _operation(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]
         "operationId": route.operation,
         "summary": route.summary,
         "description": f"Roles: {', '.join(route.roles)}.",
-        "parameters": [_parameter(name) for name in re.findall(r"{(\w+)}", route.path)],
+        "parameters": [_parameter(name, "path") for name in re.findall(r"{(\w+)}", route.path)]
+        + [_parameter(name, "query") for name in route.query],
         "responses": _responses(route, schemas),
     }
     if route.body is not None:
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schemas[route.body]}}}
+        described["requestBody"] = {
+            "required": not route.body_optional,
+            "content": {JSON: {"schema": schemas[route.body]}},
+        }
     return described
 
 
-def _parameter(name: str) -> dict[str, Any]:
+def _parameter(name: str, where: str) -> dict[str, Any]:
     schema = msgspec.json.schema(PARAMETERS[name])
     if "$ref" in schema:  # an enum: one use of it needs no component
         (schema,) = schema["$defs"].values()
-    return {"name": name, "in": "path", "required": True, "schema": schema}
+    return {"name": name, "in": where, "required": where == "path", "schema": schema}
 
 
 def _responses(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:
@@ -84,7 +88,9 @@ def _responses(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]
     return responses
 
 
-WITH_RETRY_AFTER = frozenset({ProblemType.TOO_MANY_CALLS, ProblemType.NOT_AVAILABLE, ProblemType.KEYS_UNAVAILABLE})
+WITH_RETRY_AFTER = frozenset(
+    {ProblemType.TOO_MANY_CALLS, ProblemType.NOT_AVAILABLE, ProblemType.KEYS_UNAVAILABLE, ProblemType.UNFINISHED}
+)
 
 
 def _problem_table() -> str:

@@ -39,6 +39,9 @@ class ProblemType(Enum):
         "Ask the operator to set up API keys or a key server; nobody has access.",
     )
     ROLE_TOO_LOW = Row("role-too-low", 403, "The role may not do this", "Use a key of one of the roles named.")
+    SAME_PERSON = Row(
+        "same-person", 403, "Somebody else has to decide", "An appeal is decided by another person of support (R18)."
+    )
     NOT_FOUND = Row(
         "not-found", 404, "Not found", "Check the path. A location the key is not for does not exist for it."
     )
@@ -49,6 +52,28 @@ class ProblemType(Enum):
         "The channel is not connected",
         "Connect it first, or leave it out of the body (R7).",
     )
+    NOTHING_TO_APPEAL = Row(
+        "nothing-to-appeal", 409, "Nothing is held that an appeal would end", "Look at the contact's holds (R18)."
+    )
+    TOO_MANY_APPEALS = Row(
+        "too-many-appeals", 409, "The contact has too many appeals", "Decide on those that are open first."
+    )
+    DECIDED = Row("appeal-decided", 409, "The appeal has been decided the other way", "File another one.")
+    NO_ADDRESS = Row(
+        "no-email-address", 409, "It is not clear which address is meant", "Name one that the contact has."
+    )
+    NO_ACCOUNT = Row(
+        "no-mail-account",
+        409,
+        "The location has no account whose lists could be asked",
+        "Take the address off the provider's lists by hand and confirm it with `by_hand` (R12).",
+    )
+    NOT_DELIVERABLE = Row(
+        "not-deliverable",
+        409,
+        "The provider says that the address takes no mail",
+        "Ask the contact for another address.",
+    )
     TOO_LARGE = Row("too-large", 413, "The body is too large", "Send a smaller one.")
     INVALID = Row("invalid", 422, "Something is not as expected", "Correct what `errors` names.")
     NOT_PERMANENT = Row(
@@ -58,6 +83,18 @@ class ProblemType(Enum):
         "Use active or inactive; opt-outs end in permanent.",
     )
     TOO_MANY_CALLS = Row("too-many-calls", 429, "Too many calls with this key", "Wait for `Retry-After` seconds.")
+    STEP_FAILED = Row(
+        "step-failed",
+        502,
+        "The provider refused a step of the clean-up",
+        "Look at the account. Nothing was lifted; the next call goes on at this step.",
+    )
+    UNFINISHED = Row(
+        "unfinished",
+        503,
+        "The clean-up is not at its end",
+        "Ask again after `Retry-After` seconds: it goes on where it stopped. Nothing was lifted.",
+    )
     NOT_AVAILABLE = Row(
         "not-available",
         503,

@@ -10,13 +10,24 @@ import msgspec
 from msgspec import Meta
 
 from gateway.accounts.model import API_ROLES
-from gateway.contract.requests import ID_LIMIT
+from gateway.contacts.appeal import AppealStatus
+from gateway.contract.requests import ID_LIMIT, VALUE_LIMIT_BYTES, Request
 from gateway.dnd.model import ActorKind, SubjectKind
-from gateway.web.api.messages import ContactDndShown, DndChanged, SetDnd
+from gateway.web.api.messages import (
+    ADDRESS_LIMIT,
+    AppealApproved,
+    AppealList,
+    AppealShown,
+    CleanUpEmail,
+    ContactDndShown,
+    DecideAppeal,
+    DndChanged,
+    EmailCleanedUp,
+    Explained,
+    FileAppeal,
+    SetDnd,
+)
 from gateway.web.api.problem_types import ProblemType
-
-ADDRESS_LIMIT = 320
-"""Characters: the longest email address, 64 + 1 + 255."""
 
 VISIBLE = r"^[^\u0000-\u001f\u007f]*$"
 """No control characters: databases do not take all of them, and nobody can read them in a log."""
@@ -34,13 +45,18 @@ class AddressKind(StrEnum):
     WA_USER = SubjectKind.WA_USER.value
 
 
+BODY_LIMIT_BYTES = 64 * 1024
+"""Far above what any of ours has."""
+
 PARAMETERS: dict[str, Any] = {
     "location_id": Id,
     "contact_id": Id,
     "kind": AddressKind,
     "address": Annotated[str, Meta(min_length=1, max_length=ADDRESS_LIMIT, pattern=VISIBLE)],
+    "appeal_id": Id,
+    "status": AppealStatus,
 }
-"""What stands in paths, by name."""
+"""What stands in paths and behind them, by name."""
 
 EVERYBODY = API_ROLES
 
@@ -56,6 +72,11 @@ class Route:
     answer: type[msgspec.Struct]
     status: int = 200
     body: type[msgspec.Struct] | None = None
+    takes_raw: bool = False
+    """The handler gets the body as it came, and judges it itself; `body` only says what it should be."""
+    body_optional: bool = False
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+    query: tuple[str, ...] = ()
     roles: tuple[ActorKind, ...] = EVERYBODY
     problems: tuple[ProblemType, ...] = field(default=())
     """Besides those that every call may end in."""
@@ -114,4 +135,83 @@ SHOW_ADDRESS_DND = Route(
     ContactDndShown,
 )
 
-ROUTES: tuple[Route, ...] = (SHOW_DND, SET_DND, CLEAR_DND, SHOW_ADDRESS_DND)
+EXPLAIN = Route(
+    "explain",
+    "POST",
+    _LOCATION + "/explain",
+    "The decision the guard would take on this request now, with the hold behind each reason. Nothing is sent.",
+    Explained,
+    body=Request,
+    takes_raw=True,
+    body_limit_bytes=VALUE_LIMIT_BYTES,
+)
+FILE_APPEAL = Route(
+    "fileAppeal",
+    "POST",
+    _CONTACT + "/appeals",
+    "Ask for the end of a channel's permanent holds, with proof that the contact wants messages (R18).",
+    AppealShown,
+    status=201,
+    body=FileAppeal,
+    roles=(ActorKind.USER, ActorKind.AGENCY),
+    problems=(ProblemType.NOTHING_TO_APPEAL, ProblemType.TOO_MANY_APPEALS),
+)
+LIST_APPEALS = Route(
+    "listAppeals",
+    "GET",
+    _LOCATION + "/appeals",
+    "The location's appeals, the newest first, at most 500.",
+    AppealList,
+    query=("status",),
+)
+_DECISION: dict[str, Any] = {
+    "body": DecideAppeal,
+    "body_optional": True,
+    "roles": (ActorKind.SUPPORT,),
+    "problems": (ProblemType.SAME_PERSON, ProblemType.DECIDED),
+}
+APPROVE_APPEAL = Route(
+    "approveAppeal",
+    "POST",
+    _LOCATION + "/appeals/{appeal_id}/approve",
+    "Lift what was in force when the appeal was filed, on the contact, its addresses and the contacts that share them.",
+    AppealApproved,
+    **_DECISION,
+)
+REJECT_APPEAL = Route(
+    "rejectAppeal",
+    "POST",
+    _LOCATION + "/appeals/{appeal_id}/reject",
+    "Everything stays as it is.",
+    AppealShown,
+    **_DECISION,
+)
+CLEAN_UP_EMAIL = Route(
+    "cleanUpEmail",
+    "POST",
+    _CONTACT + "/email-cleanup",
+    "Take the address off the provider's lists, have it validated, and lift what was placed before (R12).",
+    EmailCleanedUp,
+    body=CleanUpEmail,
+    body_optional=True,
+    problems=(
+        ProblemType.NO_ADDRESS,
+        ProblemType.NO_ACCOUNT,
+        ProblemType.NOT_DELIVERABLE,
+        ProblemType.STEP_FAILED,
+        ProblemType.UNFINISHED,
+    ),
+)
+
+ROUTES: tuple[Route, ...] = (
+    SHOW_DND,
+    SET_DND,
+    CLEAR_DND,
+    SHOW_ADDRESS_DND,
+    EXPLAIN,
+    FILE_APPEAL,
+    LIST_APPEALS,
+    APPROVE_APPEAL,
+    REJECT_APPEAL,
+    CLEAN_UP_EMAIL,
+)

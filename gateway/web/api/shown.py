@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from gateway.contacts import Changed, ContactDnd, Hold, Refused
-from gateway.dnd.model import Channel
+from gateway.contacts.appeal import Appeal
+from gateway.contacts.appeals import Approved
+from gateway.contacts.explain import Explanation
+from gateway.dnd.model import Actor, Channel
 from gateway.dnd.status import ChannelStatus
 from gateway.web.api.messages import (
     TEXT_LIMIT,
     ActorShown,
+    AppealApproved,
+    AppealEvidence,
+    AppealShown,
     ChannelSetting,
+    ChannelUnavailable,
     ContactDndShown,
     DndChanged,
+    Explained,
+    HeldReason,
     HoldShown,
     LifterShown,
     RefusedShown,
     SubjectShown,
 )
+from gateway.web.api.problem_types import FieldError
 
 
 def contact_dnd(dnd: ContactDnd) -> ContactDndShown:
@@ -48,15 +62,57 @@ def hold(held: Hold) -> HoldShown:
         kind=held.kind,
         since=held.since,
         event_id=held.event_id,
-        actor=ActorShown(held.actor.kind, held.actor.id),
+        actor=actor(held.actor),
         evidence=dict(held.evidence),
         lifted_by=[LifterShown(each.actor, each.by_appeal) for each in held.lifted_by],
     )
 
 
 def refused(stays: Refused) -> RefusedShown:
-    shown = hold(stays.hold)
-    return RefusedShown(**{name: getattr(shown, name) for name in HoldShown.__struct_fields__}, why=stays.why.value)
+    return RefusedShown(**_fields(hold(stays.hold)), why=stays.why.value)
+
+
+def explained(told: Explanation) -> Explained:
+    channel = told.unavailable
+    return Explained(
+        outcome=told.outcome,
+        request_id=told.request_id,
+        contact_id=told.contact_id,
+        channel=told.channel,
+        reasons=[HeldReason(**_fields(hold(each.hold)), held_on=each.wire.subject) for each in told.reasons],
+        fault=None if told.fault is None else FieldError(told.fault.field, told.fault.expected),
+        unavailable=None if channel is None else ChannelUnavailable(channel.channel, channel.status),
+        removed=list(told.removed),
+        decided_at=told.decided_at,
+    )
+
+
+def appeal(filed: Appeal) -> AppealShown:
+    evidence = filed.evidence
+    return AppealShown(
+        id=filed.id,
+        status=filed.status,
+        contact_id=filed.contact_id,
+        channel=filed.channel,
+        evidence=AppealEvidence(list(evidence.relationship_numbers), evidence.contact, evidence.recording_url),
+        filed_by=actor(filed.filed_by),
+        filed_at=filed.filed_at,
+        decided_by=None if filed.decided_by is None else actor(filed.decided_by),
+        decided_at=filed.decided_at,
+        note=filed.note,
+    )
+
+
+def approved(done: Approved) -> AppealApproved:
+    return AppealApproved(**_fields(appeal(done.appeal)), stays=[hold(each) for each in done.stays])
+
+
+def actor(who: Actor) -> ActorShown:
+    return ActorShown(who.kind, who.id)
+
+
+def _fields(shown: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(shown, name) for name in shown.__struct_fields__}
 
 
 def _settings(dnd: ContactDnd) -> dict[Channel, ChannelSetting]:

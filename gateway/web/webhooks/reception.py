@@ -149,13 +149,16 @@ class Reception:
         too_large = _RefusedCall(413, f"the body is larger than {limit} bytes")
         if (request.content_length or 0) > limit:
             raise too_large
-        body = bytearray()
+        content, body = request.content, bytearray()
         try:
-            async with asyncio.timeout(BODY_DEADLINE_S):
-                while chunk := await request.content.readany():
-                    body += chunk
-                    if len(body) > limit:
-                        raise too_large
+            if content.is_eof():  # it came with its head, as almost all do: nothing to wait for
+                body += content.read_nowait()
+            else:
+                async with asyncio.timeout(BODY_DEADLINE_S):
+                    while len(body) <= limit and (chunk := await content.readany()):
+                        body += chunk
+            if len(body) > limit:
+                raise too_large
         except TimeoutError:
             raise _RefusedCall(408, f"the body was not complete within {BODY_DEADLINE_S:g} s") from None
         except (web.RequestPayloadError, ConnectionError):

@@ -12,10 +12,17 @@ from urllib.parse import quote
 
 import aiohttp
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.accounts import Accounts
-from gateway.contacts import ContactService
+from gateway.cleanup import EmailCleanups
+from gateway.cleanup.store import CleanupStore
+from gateway.cleanup.store import create as create_cleanups
+from gateway.contacts.appeals import Appeals
+from gateway.contacts.explain import Explainer
+from gateway.contacts.log import DndLog
+from gateway.contacts.store import AppealStore, create
+from gateway.directory.database import database_url, engine_for
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.streams.topics import apply
@@ -24,7 +31,7 @@ from gateway.web.api import ContactApi
 from gateway.web.api.audit import AUDIT, Audit
 from gateway.web.server import HttpServer
 from tests.contacts.people import Book
-from tests.contacts.scene import Gateway, gateway_on
+from tests.contacts.scene import PATIENT_S, Gateway, gateway_on
 from tests.signals.scene import at_work
 
 KEYS = {
@@ -104,17 +111,34 @@ class Api:
 
 
 @asynccontextmanager
-async def api_on(settings: Settings, known: Accounts | None = None, **service: Any) -> AsyncIterator[Api]:
+async def api_on(settings: Settings, known: Accounts | None = None) -> AsyncIterator[Api]:
     """Serving, on a log of its own."""
     await apply(settings)
+    async with gateway_on(settings) as gateway, api_of(gateway, settings, known) as api:
+        yield api
+
+
+@asynccontextmanager
+async def api_of(
+    gateway: Gateway, settings: Settings, known: Accounts | None = None, deadline_s: float = PATIENT_S
+) -> AsyncIterator[Api]:
+    """Serving what the gateway knows."""
     known = known or accounts()
+    log = DndLog(gateway.fresh, gateway.publisher, deadline_s)
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(gateway_on(settings))
         directory = Book()
-        engine = create_async_engine(f"sqlite+aiosqlite:///{settings.data_dir}/people.sqlite")
+        engine = engine_for(database_url(settings.database_url, settings.data_dir))
         stack.push_async_callback(engine.dispose)
-        contacts: ContactService = gateway.service(directory, default_region=known.default_region, **service)
-        api = ContactApi(Access(settings.api, known), contacts, Audit(engine))
+        await create(engine)
+        await create_cleanups(engine)
+        api = ContactApi(
+            Access(settings.api, known),
+            gateway.service(directory, default_region=known.default_region, fresh_deadline_s=deadline_s),
+            Explainer(log, known.default_region),
+            Appeals(log, directory, AppealStore(engine)),
+            EmailCleanups(log, directory, known, CleanupStore(engine)),
+            Audit(engine),
+        )
         server = HttpServer(settings.http, list, Metrics("test"), [api.add_to])
         await server.start()
         stack.push_async_callback(server.stop)
