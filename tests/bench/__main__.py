@@ -26,6 +26,7 @@ from tests.bench.postgres import postgres
 from tests.bench.report import Results, Sample, print_report
 from tests.bench.run import World, variant
 from tests.bench.staleness import ROUNDS, stale_decisions
+from tests.bench.webhooks import webhook_times
 
 console = Console(width=120)
 
@@ -44,7 +45,7 @@ FIRST_STALE_NUMBER = 1_000_000
 @click.option("--subjects", default=200_000, show_default=True, help="Known subjects; 8 % of them are held.")
 @click.option("--rounds", default=5, show_default=True, help="Interleaved rounds.")
 @click.option("--variants", default="d,a,b,c,f-confluent,f-postgres,e-send,e-wait", show_default=True)
-@click.option("--parts", default="speed,latency,stale,barrier,cold", show_default=True, help="What to measure.")
+@click.option("--parts", default="speed,latency,stale,barrier,webhook,cold", show_default=True, help="What to measure.")
 @click.option("--ten-million", is_flag=True, help="Also a cold start with 10 million held subjects: many minutes.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Where the results go.")
 def main(
@@ -95,6 +96,7 @@ def main(
                 console.print(f"{name}: {results.stale[name]} stale decisions in {ROUNDS} rounds")
         if "barrier" in wanted:
             results.barrier = barrier_times(world)
+        results.webhooks = webhook_times(quiet) if "webhook" in wanted else None
         for count in (*COLD_STARTS, *((LONG_COLD_START,) if ten_million else ())) if "cold" in wanted else ():
             results.cold_starts.append(cold_start(world, count))
             console.print(f"cold start with {count:,} held subjects measured")

@@ -14,6 +14,7 @@ from tests.bench.barrier import BarrierTimes
 from tests.bench.coldstart import ColdStart
 from tests.bench.load import Load
 from tests.bench.staleness import ROUNDS
+from tests.bench.webhooks import WebhookTimes
 
 FLOOR = "d"
 
@@ -50,6 +51,7 @@ class Results:
     latencies_ms: dict[str, list[float]] = field(default_factory=dict)
     stale: dict[str, int] = field(default_factory=dict)
     barrier: BarrierTimes | None = None
+    webhooks: WebhookTimes | None = None
     cold_starts: list[ColdStart] = field(default_factory=list)
 
     def ratios(self, name: str, to: str = FLOOR) -> Spread | None:
@@ -80,6 +82,16 @@ class Results:
             and {
                 "barrier": percentiles(self.barrier.barrier_ms),
                 "broker_round_trip": percentiles(self.barrier.round_trip_ms),
+            },
+            "webhooks": self.webhooks
+            and {
+                "posts_per_s": [door.per_s for door in self.webhooks.ours],
+                "bare_handler_per_s": [door.per_s for door in self.webhooks.bare],
+                "cpu_us_per_post": [door.cpu_s_each * 1e6 for door in self.webhooks.ours],
+                "cpu_us_per_post_of_bare_handler": [door.cpu_s_each * 1e6 for door in self.webhooks.bare],
+                "ratio_to_bare_handler": spread(self.webhooks.ratios()),
+                "honour_ms": percentiles(self.webhooks.honour_ms),
+                "forwarded_after_the_answer": self.webhooks.forwarded,
             },
             "cold_starts": [asdict(start) for start in self.cold_starts],
         }
@@ -118,6 +130,8 @@ def print_report(results: Results, console: Console) -> None:
             found = percentiles(values)
             table.add_row(what, f"{found['p50']:.2f}", f"{found['p99']:.2f}")
         console.print(table)
+    if results.webhooks:
+        console.print(_webhook_table(results.webhooks))
     if results.cold_starts:
         table = Table("held subjects", "from the log s", "from the view s", "peak MiB", title="process start to ready")
         for start in results.cold_starts:
@@ -145,4 +159,17 @@ def _speed_table(results: Results) -> Table:
             f"{max(sample.peak_rss_mib for sample in samples):.0f}",
             WHAT[name],
         )
+    return table
+
+
+def _webhook_table(times: WebhookTimes) -> Table:
+    table = Table("door", "posts/s", "CPU us", title="signed statuses of Twilio; bare = a handler that only produces")
+    for name, doors in (("sendguard", times.ours), ("bare", times.bare)):
+        per_s = statistics.median(door.per_s for door in doors)
+        table.add_row(name, f"{per_s:,.0f}", f"{statistics.median(door.cpu_s_each for door in doors) * 1e6:.0f}")
+    ratio, honour = spread(times.ratios()), percentiles(times.honour_ms)
+    table.add_section()
+    table.add_row("sendguard is x bare", f"{ratio.median:.2f}", f"{ratio.low:.2f}-{ratio.high:.2f}")
+    table.add_row("STOP answered -> next request dropped", f"p50 {honour['p50']:.1f} ms", f"p99 {honour['p99']:.1f} ms")
+    table.add_row("forwarded after the answer", str(times.forwarded), f"of {len(times.honour_ms)}")
     return table
