@@ -1,10 +1,13 @@
-"""Closing a Kafka client without waiting for a broker that does not answer (K23).
+"""Closing a Kafka client without waiting for a broker that does not answer (K23), and giving up its start.
 
 aiokafka's own `stop()` flushes, leaves the group and waits for tasks that retry as long as their request time-out, and
 it takes no deadline; cancelled half-way it leaves tasks and sockets behind. So it runs in a task of its own, and what
 has not ended by the deadline is cut: sockets closed, pending batches failed, background tasks cancelled. Nothing is
 lost by that: an acknowledged record is Kafka's, and an open transaction is ended by the next owner's fencing.
 Calls in other tasks that wait for the client end with an error; one that is just connecting, by its own time-out.
+
+A `start()` that is cancelled forgets the connection over which it has just asked for the cluster's brokers: nobody
+closes that any more. So it runs in a task of its own too (`start`), and gets a moment to end by itself.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ CUTS = 3
 CUT_GRACE_S = 0.5
 """How long what was cut gets to end."""
 
+GIVEN_UP_START_S = 1.0
+"""What a start that nobody waits for any more gets to end: a broker answers in milliseconds, and whoever gave it up
+may hold up a rebalance."""
+
 Client = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient | AIOKafkaClient
 
 
@@ -52,6 +59,20 @@ async def close(client: Client, timeout: float = CLOSE_DEADLINE_S) -> None:
         log.warning("%s did not close within %g s and was abandoned", kind, timeout)
     elif not stopping.cancelled() and (error := stopping.exception()) is not None:
         log.info("%s ended with %r while it was closed", kind, error)
+
+
+async def start(producer: AIOKafkaProducer) -> None:
+    """Start it. Given up (cancelled, a deadline), this takes at most GIVEN_UP_START_S longer; `close` it then."""
+    starting = asyncio.create_task(producer.start(), name="start AIOKafkaProducer")
+    starting.add_done_callback(_outcome_seen)
+    try:
+        await asyncio.wait([starting])
+    except asyncio.CancelledError:
+        await asyncio.wait([starting], timeout=GIVEN_UP_START_S)
+        raise
+    finally:
+        starting.cancel()
+    await starting
 
 
 async def _stop(client: Client) -> None:

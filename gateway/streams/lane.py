@@ -34,7 +34,7 @@ from aiokafka.errors import IllegalOperation
 from aiokafka.structs import RecordMetadata
 
 from gateway.streams.clients import Clients, close
-from gateway.streams.closing import Client
+from gateway.streams.closing import Client, start
 from gateway.streams.misnamed import read_at
 from gateway.streams.outputs import Outputs
 from gateway.streams.resuming import CommittedOffset, FindOutputsEnd, Group, position
@@ -86,7 +86,7 @@ async def fence(clients: Clients, group_id: str, partition: TopicPartition, star
         producer = clients.transactional_producer(transactional_id)
         started.append(producer)
         try:
-            await producer.start()
+            await start(producer)
         except AssertionError as error:  # aiokafka's, when every broker went away between two of its own steps
             raise LaneError(f"the producer {transactional_id} could not be started: {error!r}") from error
 

@@ -14,6 +14,7 @@ from aiokafka.structs import RecordMetadata
 from gateway.contract.events import encode_event, event_key
 from gateway.dnd.model import Event
 from gateway.streams.clients import SIGNAL_DELIVERY_MS, Clients, close
+from gateway.streams.closing import start
 from gateway.streams.topics import KafkaUnreachableError
 
 IN_FLIGHT = 2_000
@@ -91,7 +92,7 @@ async def writer(clients: Clients, topic: str) -> AsyncIterator[Writer]:
     try:
         try:
             async with asyncio.timeout(START_DEADLINE_S):
-                await producer.start()
+                await start(producer)
         except (KafkaError, OSError, TimeoutError) as error:
             raise KafkaUnreachableError(f"no broker answers: {error!r}") from error
         yield Writer(producer, topic)
