@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers.directory import BATCH_RECORDS
 from gateway.directory.directory import Directory
 from gateway.dnd.model import Cause, Scope
 from gateway.localkafka import LocalKafka
@@ -88,6 +89,8 @@ async def test_what_was_taken_in_is_not_read_again_after_a_restart_and_what_came
         await crm.contacts(snapshot("c1", 1))
         await crm.events(stop(phone(9)))
         await _until_known(settings, "c1")
+    # So many that the STOP is far from the first to be read, while the edit is read at once.
+    await crm.events(*[stop(phone(1_000 + number), f"f{number}") for number in range(3 * BATCH_RECORDS)])
     await crm.events(stop(phone(1)))
     await crm.contacts(snapshot("c1", 2, updated_at=AT + 1), snapshot("c2", 2, updated_at=AT + 1))
     async with running(settings, "directory") as service:
