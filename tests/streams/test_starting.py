@@ -78,8 +78,11 @@ async def stalling(kafka: LocalKafka, answers: int = 1) -> AsyncIterator[Stallin
         yield found
     finally:
         server.close()
-        while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
-            await asyncio.wait(left)
+        left = asyncio.all_tasks() - before - {asyncio.current_task()}
+        _, open_still = await asyncio.wait(left, timeout=SLACK_S) if left else (None, set())
+        for task in open_still:
+            task.cancel()
+        assert not open_still, "connections were left open"
 
 
 def clients_at(address: str) -> Clients:
