@@ -229,6 +229,7 @@ COMMANDS = st.lists(
     ),
     min_size=1,
     max_size=3,
+    unique_by=lambda command: (type(command), getattr(command, "channel", None)),  # no caller says two things of one
 )
 
 
