@@ -12,9 +12,11 @@ Delivering a batch:
 
 7. Begin on the next producer in turn, the FIRST ON NUMBER 0. In turn, because a producer whose last markers are still
    being written would wait 20 ms or more (K11).
-8. Send the output batches and, while they travel, the input offset into the transaction.
-9. Await every one of them: a commit does not notice a failed batch (K5).
-10. Commit. Only then may the next transaction begin.
+8. Send the output batches.
+9. Await every one: a commit does not notice a failed batch (K5).
+10. Send the input offset into the transaction. Not while batches travel: a broker that verifies one just then makes it
+    wait and be sent again.
+11. Commit. Only then may the next transaction begin.
 
 (4 to 6, read, barrier and decide, are the worker's.) Steps 1 and 7 in this order are what makes turns safe: with the
 producers fenced in parallel, or the first transaction on another one, two owners can decide the same record.
@@ -27,7 +29,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalOperation
@@ -146,16 +147,17 @@ class Lane:
         return Outputs(self._producers[0].create_batch, self._partition.partition)
 
     async def deliver(self, outputs: Outputs, next_offset: int) -> None:
-        """Steps 7 to 10."""
+        """Steps 7 to 11."""
         producer = self._producers[self._transactions % PRODUCERS]
         self._transactions += 1
         self._written += sum(batch.record_count() for _, batch in outputs.batches())
         async with asyncio.timeout(DELIVERY_DEADLINE_S):
             await producer.begin_transaction()
-            await self._send(producer, outputs, next_offset)
+            await self._send(producer, outputs)
+            await producer.send_offsets_to_transaction({self._partition: next_offset}, self._group_id)
             await producer.commit_transaction()
 
-    async def _send(self, producer: AIOKafkaProducer, outputs: Outputs, next_offset: int) -> None:
+    async def _send(self, producer: AIOKafkaProducer, outputs: Outputs) -> None:
         """Steps 8 and 9."""
         number = outputs.partition
         sent: list[asyncio.Future[RecordMetadata]] = []
@@ -169,16 +171,8 @@ class Lane:
             # aiokafka's word for a transaction that has failed meanwhile; why, is with what was sent before.
             await asyncio.gather(*sent)
             raise LaneError(f"the transaction ended before everything was sent: {error}") from error
-        offset = asyncio.create_task(
-            producer.send_offsets_to_transaction({self._partition: next_offset}, self._group_id), name="send offset"
-        )
-        offset.add_done_callback(_seen)
-        try:
-            for delivered in sent:
-                await delivered
-            await offset
-        finally:
-            offset.cancel()
+        for delivered in sent:
+            await delivered
 
     async def _check_reader(self) -> None:
         position = await self._reader.position(self._partition)
@@ -198,7 +192,7 @@ class Lane:
             raise
 
 
-def _seen(sent: asyncio.Future[Any]) -> None:
+def _seen(sent: asyncio.Future[RecordMetadata]) -> None:
     """After the first error the others are no news; asyncio would log them as never retrieved."""
     if not sent.cancelled():
         sent.exception()

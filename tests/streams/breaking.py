@@ -27,8 +27,8 @@ class Step(StrEnum):
     BEGIN = "7 a transaction begins"
     SEND = "8 a batch is sent"
     DELIVERED = "9 a batch is acknowledged"
-    OFFSETS = "8 the offset goes into the transaction"
-    COMMIT = "10 the transaction is committed"
+    OFFSETS = "10 the offset goes into the transaction"
+    COMMIT = "11 the transaction is committed"
 
 
 class When(StrEnum):
