@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from urllib.parse import quote
 
-from gateway.providers.reading import Json, json_object, shown, text, texts, word
-from gateway.providers.signals import Unparsable
+from gateway.providers.reading import answered_object, path_segment, shown, text, texts, word
 
 
 class SuppressionList(StrEnum):
@@ -93,7 +91,7 @@ class Validation:
 
 def removal(domain: str, listed: SuppressionList, address: str) -> Call:
     """Takes the address off one list of one sending domain."""
-    return Call("DELETE", f"/v3/{_segment(domain)}/{listed}/{_segment(address)}")
+    return Call("DELETE", f"/v3/{path_segment(domain)}/{listed}/{path_segment(address)}")
 
 
 def removals(domains: tuple[str, ...], address: str) -> tuple[Call, ...]:
@@ -103,12 +101,12 @@ def removals(domains: tuple[str, ...], address: str) -> tuple[Call, ...]:
 
 def validation(address: str) -> Call:
     """Asks whether the address takes mail. Each call is paid for."""
-    return Call("GET", f"/v4/address/validate?address={_segment(address)}&provider_lookup=true")
+    return Call("GET", f"/v4/address/validate?address={path_segment(address)}&provider_lookup=true")
 
 
 def read_removal(status: int, body: bytes) -> Removal:
     """The answer to a removal. An address that was not on the list (404) is off it."""
-    message = shown(text(_object(body), "message"))
+    message = shown(text(answered_object(body), "message"))
     if status == 404 and not message.lower().startswith(_DOMAIN_UNKNOWN):
         return Removal(Answered.DONE, "it was not on the list")
     if 200 <= status < 300:
@@ -118,7 +116,7 @@ def read_removal(status: int, body: bytes) -> Removal:
 
 def read_validation(status: int, body: bytes) -> Validation:
     """The answer to a validation."""
-    answer = _object(body)
+    answer = answered_object(body)
     if not 200 <= status < 300:
         return Validation(*_not_done(status, shown(text(answer, "message"))))
     result = shown(word(answer, "result"))
@@ -137,14 +135,3 @@ def read_validation(status: int, body: bytes) -> Validation:
 def _not_done(status: int, message: str) -> tuple[Answered, str]:
     why = f"Mailgun answered {status}" + (f": {message}" if message else "")
     return (Answered.RETRY if status in _TRANSIENT else Answered.FAILED), why
-
-
-def _object(body: bytes) -> Json:
-    try:
-        return json_object(body)
-    except Unparsable:
-        return {}
-
-
-def _segment(part: str) -> str:
-    return quote(part, safe="", errors="replace")

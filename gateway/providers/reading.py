@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -42,6 +43,19 @@ def json_object(body: bytes) -> Json:
     if not isinstance(found, dict):
         raise Unparsable("expected a JSON object")
     return found
+
+
+def answered_object(body: bytes) -> Json:
+    """The JSON object an API answered with, or an empty one: then the status alone says what happened."""
+    try:
+        return json_object(body)
+    except Unparsable:
+        return {}
+
+
+def path_segment(part: str) -> str:
+    """Any text as one segment of a URL's path, or as a value of its query."""
+    return quote(part, safe="", errors="replace")
 
 
 def _read_forgiving(body: bytes) -> object:

@@ -16,10 +16,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from types import MappingProxyType
-from urllib.parse import quote
 
-from gateway.providers.reading import Json, json_object, moment, shown, text
-from gateway.providers.signals import Unparsable
+from gateway.providers.reading import answered_object, moment, path_segment, shown, text
 
 
 class Answered(StrEnum):
@@ -71,12 +69,12 @@ class FetchedMessage:
 
 def message_path(account_sid: str, message_sid: str) -> str:
     """The path of GET, encoded already."""
-    return f"/2010-04-01/Accounts/{_segment(account_sid)}/Messages/{_segment(message_sid)}.json"
+    return f"/2010-04-01/Accounts/{path_segment(account_sid)}/Messages/{path_segment(message_sid)}.json"
 
 
 def read_message(status: int, body: bytes, message_sid: str) -> FetchedMessage:
     """The answer to the question for this message."""
-    answer = _object(body)
+    answer = answered_object(body)
     code = "" if status == 200 else text(answer, "code")
     answered = BY_CODE.get(code) or BY_STATUS.get(status, Answered.FAILED)
     if answered is not Answered.DONE:
@@ -98,14 +96,3 @@ def _moment(date: str) -> int | None:
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return moment({"date": seconds}, "date")
-
-
-def _object(body: bytes) -> Json:
-    try:
-        return json_object(body)
-    except Unparsable:
-        return {}
-
-
-def _segment(part: str) -> str:
-    return quote(part, safe="", errors="replace")
