@@ -8,6 +8,9 @@ Pure. The rules:
   it was looked at (`through` = that `placed_at`), or, for a command that waited, what was in force at `as_of`.
 * Who may lift what is the causes table's matter. What the actor may not lift stays, and is named in `refused`.
 * What is already so writes nothing.
+* Of several commands about one switch the last counts: a change places the contact's own hold or lifts it, never both.
+  Events have no order among themselves, so one that did both, or was made again after a part of it was written, could
+  end weaker than its author's last word.
 
 Every place is an event of its own, and so are all lifts on one subject: then an event of a change that is made again
 under the same id is the same event, and the fold counts it once.
@@ -15,7 +18,7 @@ under the same id is the same event, and the fold counts it once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
@@ -25,7 +28,7 @@ from gateway.contract.forgiving import TEXT_LIMIT
 from gateway.dnd.addresses import KINDS_OF_CHANNEL
 from gateway.dnd.lifters import may_lift_directly
 from gateway.dnd.model import Actor, Cause, Channel, Event, Lift, LiftTerm, Place, Scope, Subject, SubjectKind
-from gateway.dnd.record import Mark, Record, Register, RegisterKey, fold
+from gateway.dnd.record import Register, RegisterKey, fold
 from gateway.dnd.status import ChannelStatus, channel_status
 from gateway.signals.resolve import place_at
 
@@ -121,24 +124,34 @@ def plan(change: Change, contact: Subject, records: Records, enlisted: frozenset
     """`records`: of the contact and its current addresses, read behind a barrier. `now` in ms. BadChange."""
     _check(change, records, enlisted)
     planning = _Planning(change, contact, records, now)
+    on = {scope for scope, stands in _last_words(change.commands).items() if stands}
+    # Of a channel that is not enlisted it is said as it was shown: nothing of it changes, cleared before or not.
+    untouched = on - {Scope.ALL, *(Scope(channel.value) for channel in enlisted)}
+    for scope in Scope:
+        if scope in on - untouched:
+            planning.place(scope)
     for command in change.commands:
+        if wanted := _lifted_by(command):
+            planning.lift(wanted, on, untouched)
+    return planning.planned()
+
+
+def _last_words(commands: Sequence[Command]) -> dict[Scope, bool]:
+    """Whether the contact's own hold is to stand, for each switch the commands name."""
+    said: dict[Scope, bool] = {}
+    for command in commands:
         match command:
-            case SetAll(on=True):
-                planning.place(Scope.ALL)
-            case SetAll():
-                planning.lift(lambda _, scope: scope is Scope.ALL)
-            case SetChannel(channel=channel, on=True):
-                if channel in enlisted:
-                    planning.place(Scope(channel.value))
-            case SetChannel(channel=channel):
-                planning.lift(_of_channel(channel))
+            case SetAll(on=on):
+                said[Scope.ALL] = on
+            case SetChannel(channel=channel, on=on):
+                said[Scope(channel.value)] = on
             case Clear():
-                planning.lift(lambda _subject, _scope: True)
+                said = dict.fromkeys(Scope, False)
             case StaysPermanent():
                 pass
             case _:
                 assert_never(command)
-    return planning.planned()
+    return said
 
 
 def _check(change: Change, records: Records, enlisted: frozenset[Channel]) -> None:
@@ -167,6 +180,21 @@ _NOTHING = Register()
 _Wanted = Callable[[Subject, Scope], bool]
 
 
+def _lifted_by(command: Command) -> _Wanted | None:
+    """Which holds the command asks the end of; None for a command that ends none."""
+    match command:
+        case SetAll(on=False):
+            return lambda _, scope: scope is Scope.ALL
+        case SetChannel(channel=channel, on=False):
+            return _of_channel(channel)
+        case Clear():
+            return lambda _subject, _scope: True
+        case SetAll() | SetChannel() | StaysPermanent():
+            return None
+        case _:
+            assert_never(command)
+
+
 def _of_channel(channel: Channel) -> _Wanted:
     """The channel's own holds, where they can block it; the contact's address of another kind does not concern it."""
     scope_of_channel, kinds = Scope(channel.value), KINDS_OF_CHANNEL[channel]
@@ -178,34 +206,32 @@ def _of_channel(channel: Channel) -> _Wanted:
 
 
 class _Planning:
-    """The commands of one change in their order, each on what the ones before it leave."""
+    """What is to be written for one change, and what stays."""
 
     def __init__(self, change: Change, contact: Subject, records: Records, now: int) -> None:
         self._change = change
         self._contact = contact
         self._records = records
         self._now = now
-        self._left: dict[Subject, dict[RegisterKey, Register]] = {
-            subject: dict(record.registers) for subject, record in records.items()
-        }
         self._places: list[Place] = []
         self._terms: dict[Subject, dict[RegisterKey, LiftTerm]] = {}
         self._refused: dict[tuple[Subject, RegisterKey], Refused] = {}
 
     def place(self, scope: Scope) -> None:
         """`manual` on the contact, unless it is there: a hold of another cause may end before this one is to."""
-        change, registers, cause = self._change, self._left[self._contact], Cause.MANUAL
-        if registers.get((scope, cause), _NOTHING).in_force:
+        change, record, cause = self._change, self._records[self._contact], Cause.MANUAL
+        if record.registers.get((scope, cause), _NOTHING).in_force:
             return
-        at = place_at(Record(registers), (scope,), cause, self._now)
+        at = place_at(record, (scope,), cause, self._now)
         self._places.append(Place(change.id, self._contact, (scope,), (cause,), at, change.actor, change.evidence))
-        placed = Register(placed=Mark(at, change.id, change.actor, change.evidence))
-        registers[scope, cause] = registers.get((scope, cause), _NOTHING).join(placed)
 
-    def lift(self, wanted: _Wanted) -> None:
-        for subject, registers in self._left.items():
-            for key, register in registers.items():
-                if register.in_force and wanted(subject, key[0]):
+    def lift(self, wanted: _Wanted, on: Collection[Scope], untouched: Collection[Scope]) -> None:
+        """What is wanted, but not the contact's own hold on a scope that is to stand, nor anything `untouched`."""
+        for subject, record in self._records.items():
+            for key, register in record.holds():
+                scope, cause = key
+                stands = scope in on and subject == self._contact and cause is Cause.MANUAL
+                if wanted(subject, scope) and not stands and scope not in untouched:
                     self._lift(subject, key, register)
 
     def _lift(self, subject: Subject, key: RegisterKey, register: Register) -> None:
@@ -216,7 +242,6 @@ class _Planning:
             self._refuse(subject, key, register, Why.PLACED_LATER)
         else:
             self._terms.setdefault(subject, {})[key] = LiftTerm(*key, placed_at)
-            self._left[subject][key] = register.join(Register(lifted=Mark(placed_at)))
 
     def _refuse(self, subject: Subject, key: RegisterKey, register: Register, why: Why) -> None:
         self._refused[subject, key] = Refused(Hold.of(subject, key, register), why)
