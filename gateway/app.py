@@ -19,6 +19,7 @@ from gateway.accounts import LiveAccounts
 from gateway.metrics import READY, Metrics
 from gateway.roles import Role, Services, find_roles
 from gateway.settings import Settings
+from gateway.stopping import ended_before_stop
 from gateway.streams.topics import Difference, KafkaUnreachableError, Severity, check
 from gateway.view.errors import ViewMismatch
 from gateway.web.health import Problem
@@ -149,16 +150,13 @@ class Service:
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
     """Whether `work` was done before `stop` was set; it is cancelled then. What `work` raises."""
     working = asyncio.create_task(work, name="start-up")
-    stopping = asyncio.create_task(stop.wait(), name="stop signal")
     try:
-        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
+        if done := await ended_before_stop(working, stop):
             working.result()
-        return working.done()
+        return done
     finally:
         working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def _until(stop: asyncio.Event, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -31,6 +31,7 @@ from gateway.metrics import (
     Samples,
 )
 from gateway.settings import Settings
+from gateway.stopping import set_before_stop
 from gateway.streams.barrier import Barrier
 from gateway.streams.clients import Clients
 from gateway.streams.follower import Follower, FollowerState
@@ -112,16 +113,7 @@ class FreshState:
 
         A role joins its group after that: while a large view is built, others can serve the partitions.
         """
-        waits = [
-            asyncio.create_task(self._required().loaded.wait(), name="view loaded"),
-            asyncio.create_task(stop.wait(), name="stop signal"),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return not stop.is_set()
+        return await set_before_stop(self._required().loaded, stop)
 
     async def wait_applied(self, partition: int, end: int) -> None:
         """Return once the view has applied everything below `end`; NotFreshError when that takes too long."""

@@ -22,6 +22,7 @@ from gateway.contract.integrations import IntegrationId, IntegrationStatus, read
 from gateway.contract.log import LogRecord
 from gateway.dnd.model import Channel
 from gateway.metrics import INTEGRATIONS, INTEGRATIONS_UNREADABLE, Metrics, Samples
+from gateway.stopping import set_before_stop
 from gateway.streams.clients import Clients
 from gateway.streams.compacted import CompactedTopic
 
@@ -108,16 +109,7 @@ class Integrations:
 
     async def loaded(self, stop: asyncio.Event) -> bool:
         """Wait until the topic has been read once; False when `stop` is set before."""
-        waits = [
-            asyncio.create_task(self._followed.loaded.wait(), name="integrations loaded"),
-            asyncio.create_task(stop.wait(), name="stop signal"),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return not stop.is_set()
+        return await set_before_stop(self._followed.loaded, stop)
 
     def problems(self) -> list[str]:
         """Why nothing can be looked up yet. An outage later is none: what was known stays in force."""

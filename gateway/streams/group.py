@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from gateway.stopping import ended_before_stop
 from gateway.streams.clients import Clients
 from gateway.streams.closing import close
 from gateway.streams.worker import PartitionWorker, Transform, WorkerSettings, WorkerState
@@ -62,16 +63,13 @@ class GroupMember(ConsumerRebalanceListener):
         instance id (K19). A worker that ended by itself comes out here too."""
         self._member.subscribe([self._topic], listener=self)
         serving = asyncio.create_task(self._serve(), name=f"member of the group of {self._topic}")
-        stopping = asyncio.create_task(stop.wait(), name="stop signal")
         try:
             # Apart, because joining, and any poll during a rebalance, waits for as long as the group takes.
-            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
+            if await ended_before_stop(serving, stop):
                 serving.result()
         finally:
             serving.cancel()  # never to poll again: a cancelled one counts as polling for ever (K14)
-            stopping.cancel()
-            await asyncio.gather(serving, stopping, return_exceptions=True)
+            await asyncio.gather(serving, return_exceptions=True)
             self._ending = True
             await self._stop(list(self.workers))
             if stop.is_set():
