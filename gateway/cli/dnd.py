@@ -15,10 +15,11 @@ from gateway.cli import dnd_api
 from gateway.cli.dnd_explain import explain
 from gateway.cli.failing import REFUSED, USAGE, Failure
 from gateway.cli.options import as_json, print_json, with_settings
-from gateway.cli.records import Held, all_holds, hold_json, holds, lifters, records_of
+from gateway.cli.records import Held, all_holds, hold_json, holds, in_words, records_of
 from gateway.cli.subjects import spelt, subject_options
 from gateway.contract.topics import Topics
 from gateway.dnd.causes import CAUSES, may_lift
+from gateway.dnd.lifters import lifters, may_lift_directly
 from gateway.dnd.model import Actor, ActorKind, Cause, Channel, Lift, LiftTerm, Place, Scope, Subject, SubjectKind
 from gateway.dnd.record import Record
 from gateway.dnd.status import ContactRecords, channel_status, status
@@ -187,9 +188,8 @@ class _Lifting:
 
     def allowed(self, cause: Cause) -> bool:
         """The causes table; support needs an appeal where the table says so (R18)."""
-        kind = self.actor.kind
-        appeal_missing = kind is ActorKind.SUPPORT and CAUSES[cause].by_appeal and not self.evidence
-        return may_lift(kind, cause) and not appeal_missing
+        allows = may_lift if self.evidence else may_lift_directly
+        return allows(self.actor.kind, cause)
 
 
 async def _place(
@@ -247,4 +247,5 @@ def _together(records: dict[Subject, Record]) -> ContactRecords:
 def _described(held: Held) -> str:
     scope, cause, register = held
     since = datetime.fromtimestamp(register.placed.at / 1000, UTC).isoformat(timespec="seconds")
-    return f"{scope} {cause} ({CAUSES[cause].kind}) since {since}, may be lifted by {', '.join(lifters(cause))}"
+    who = ", ".join(in_words(lifters(cause)))
+    return f"{scope} {cause} ({CAUSES[cause].kind}) since {since}, may be lifted by {who}"

@@ -12,8 +12,10 @@ import click
 from gateway.cli.contact_api import call, path
 from gateway.cli.failing import REFUSED, USAGE, Failure
 from gateway.cli.options import print_json
+from gateway.cli.records import in_words
 from gateway.cli.subjects import spelt
-from gateway.dnd.model import Scope, Subject, SubjectKind
+from gateway.dnd.lifters import Lifter
+from gateway.dnd.model import ActorKind, Scope, Subject, SubjectKind
 from gateway.settings import ApiSettings
 
 
@@ -88,9 +90,7 @@ def _hold(location: str, hold: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _lifters(hold: Mapping[str, Any]) -> list[str]:
-    return sorted(
-        f"{each['actor']} (by an approved appeal)" if each["by_appeal"] else each["actor"] for each in hold["lifted_by"]
-    )
+    return in_words(Lifter(ActorKind(each["actor"]), each["by_appeal"]) for each in hold["lifted_by"])
 
 
 def _described(location: str, hold: Mapping[str, Any]) -> str:

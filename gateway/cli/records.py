@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from gateway.contract.events import Unreadable, decode_event
 from gateway.contract.log import LogRecord
 from gateway.dnd.causes import CAUSES
+from gateway.dnd.lifters import Lifter, lifters
 from gateway.dnd.model import Cause, Scope, Subject
 from gateway.dnd.record import EMPTY, Record, Register, fold
 from gateway.streams.clients import Clients
@@ -44,13 +45,9 @@ def holds(record: Record) -> list[Held]:
     return sorted(((scope, cause, register) for (scope, cause), register in record.holds()), key=lambda held: held[:2])
 
 
-def lifters(cause: Cause) -> list[str]:
-    """Who may lift it, in words."""
-    rule = CAUSES[cause]
-    return [
-        f"{actor} (by an approved appeal)" if actor == "support" and rule.by_appeal else actor.value
-        for actor in sorted(rule.lifted_by)
-    ]
+def in_words(who: Iterable[Lifter]) -> list[str]:
+    """Who may lift a hold, by name."""
+    return sorted(map(str, who))
 
 
 def hold_json(scope: Scope, cause: Cause, register: Register) -> Mapping[str, object]:
@@ -63,7 +60,7 @@ def hold_json(scope: Scope, cause: Cause, register: Register) -> Mapping[str, ob
         "since": placed.at,
         "event_id": placed.event_id,
         "placed_by": {"kind": placed.actor.kind, "id": placed.actor.id},
-        "lifted_by": lifters(cause),
+        "lifted_by": in_words(lifters(cause)),
     }
 
 

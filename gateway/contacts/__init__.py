@@ -1,6 +1,6 @@
 """A contact's DND as people and workflows see it and change it. No HTTP: that is `gateway.web`'s."""
 
-from gateway.contacts.addresses import Addresses, NoDirectory
+from gateway.contacts.addresses import Addresses
 from gateway.contacts.commands import (
     BadChange,
     Clear,
@@ -27,7 +27,6 @@ __all__ = [
     "ContactService",
     "Enlisted",
     "Hold",
-    "NoDirectory",
     "NotAvailable",
     "NotEnlisted",
     "NotPermanent",

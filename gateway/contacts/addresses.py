@@ -20,16 +20,6 @@ class Addresses(Protocol):
         """Ids of the location's contacts that have this address now."""
 
 
-class NoDirectory:
-    """Knows no addresses: contacts are held and freed by themselves."""
-
-    async def addresses(self, location_id: str, contact_id: str) -> tuple[Subject, ...]:  # noqa: ARG002 - the protocol's
-        return ()
-
-    async def contacts_of(self, subject: Subject) -> list[str]:  # noqa: ARG002 - the protocol's
-        return []
-
-
 async def with_addresses(directory: Addresses, contact: Subject) -> list[Subject]:
     """The contact first, then its current addresses. What the directory raises; ValueError for an error of its own."""
     found = await directory.addresses(contact.location_id, contact.id)

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.contacts import NotAvailable
-from gateway.contacts.addresses import NoDirectory
 from gateway.contacts.appeal import Appeal, AppealStatus, Evidence
 from gateway.contacts.appeals import (
     OPEN_LIMIT,
@@ -134,8 +133,8 @@ async def test_a_copy_made_after_the_appeal_was_filed_ends_with_the_addresss_hol
     assert not list((await desk.gateway.record(late)).holds())
 
 
-async def test_without_a_directory_the_contact_alone_is_freed(desk: Desk) -> None:
-    appeals = Appeals(desk.gateway.log, NoDirectory(), desk.store, deadline_s=PATIENT_S)
+async def test_of_a_contact_whose_addresses_are_not_known_the_contact_alone_is_freed(desk: Desk) -> None:
+    appeals = Appeals(desk.gateway.log, Book(), desk.store, deadline_s=PATIENT_S)
     filed = await appeals.file("loc1", "c1", Channel.SMS, PROOF, USER)
     await appeals.approve("loc1", filed.id, SUPPORT)
     assert await desk.held(CONTACT, PHONE, OTHER) == [False, True, True]
