@@ -9,7 +9,8 @@ in order. A body that is no form is not in the signed text: its SHA-256 is in th
 * Twilio drops the port before it signs for some of its products and adds it for others. Its own SDK accepts both ways
   of writing the URL, and so do we. User and password are dropped by Twilio before it signs.
 * The text has no separators, so a form must be read strictly: what is no `name=value` is not repaired, but refused.
-* While a token is changed two are valid. All are tried, always, and compared in constant time.
+* While a token is changed two are valid. Each token and each way of writing the URL is tried until one fits, compared
+  in constant time. How long that takes tells somebody who can sign which one it was, and nobody else anything.
 
 Only what was verified comes out: `Call` holds the fields of the signed body and of the signed query.
 """
@@ -23,7 +24,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from urllib.parse import parse_qsl, urlsplit
+from itertools import chain
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import msgspec
 
@@ -76,8 +78,8 @@ def verify(
     signed = _form(body) if is_form else ()
     if not is_form:
         _check_body_hash(body, query)
-    fields = _signed_fields(signed)
-    texts = [_encoded(f"{base}{path_and_query}") + fields for base in base_urls(public_url)]
+    fields = f"{path_and_query}{_signed_fields(signed)}"
+    texts = (_encoded(base + fields) for base in base_urls(public_url))
     if not _signed_with_any(texts, _encoded(signature_header.strip()), tokens):
         raise BadSignature("the signature does not match: wrong auth token or public_url, or the call was changed")
     return Call(_first_values(signed if is_form else _json_fields(body)), query)
@@ -100,7 +102,7 @@ def _query(path_and_query: str) -> Mapping[str, str]:
     """The query's fields, leniently: it is signed as it is written, not as it is read."""
     query = path_and_query.partition("?")[2].encode(errors="replace").decode()  # no lone surrogates
     try:
-        return _first_values(parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return _first_values(_pairs(query, strict=False))
     except ValueError:
         raise BadSignature(f"expected a query of at most {MOST_FIELDS} fields") from None
 
@@ -109,20 +111,38 @@ def _form(body: bytes) -> Pairs:
     if not body:
         return ()
     try:
-        return parse_qsl(
-            body.decode(),
-            keep_blank_values=True,
-            strict_parsing=True,
-            errors="strict",
-            max_num_fields=MOST_FIELDS,
-        )
+        return _pairs(body.decode(), strict=True)
     except ValueError:  # also a UnicodeDecodeError
         raise BadSignature(f"expected a form of at most {MOST_FIELDS} fields name=value in UTF-8") from None
 
 
-def _signed_fields(pairs: Pairs) -> bytes:
+def _pairs(text: str, *, strict: bool) -> Pairs:
+    """As `urllib.parse.parse_qsl` reads them, in half the time: most parts of a call need no decoding.
+
+    Strict: ValueError for a field without `=`, and for what is not UTF-8. Else: no value, and U+FFFD.
+    """
+    fields = text.split("&")
+    if len(fields) > MOST_FIELDS:
+        raise ValueError(f"more than {MOST_FIELDS} fields")
+    errors = "strict" if strict else "replace"
+    pairs: list[tuple[str, str]] = []
+    for field in fields:
+        name, equals, value = field.partition("=")
+        if strict and not equals:
+            raise ValueError("a field without a value")
+        if field:
+            pairs.append((_unquoted(name, errors), _unquoted(value, errors)))
+    return pairs
+
+
+def _unquoted(text: str, errors: str) -> str:
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode(errors=errors) if "%" in text else text
+
+
+def _signed_fields(pairs: Pairs) -> str:
     """Names in order, each followed by each of its different values in order: what the set of pairs is, sorted."""
-    return b"".join(_encoded(name + value) for name, value in sorted(set(pairs)))
+    return "".join(chain.from_iterable(sorted(set(pairs))))
 
 
 def _check_body_hash(body: bytes, query: Mapping[str, str]) -> None:
@@ -133,13 +153,12 @@ def _check_body_hash(body: bytes, query: Mapping[str, str]) -> None:
         raise BadSignature(f"the body is not the one that {_BODY_HASH} was made of")
 
 
-def _signed_with_any(texts: Iterable[bytes], signature: bytes, tokens: Iterable[str]) -> bool:
-    found = False
-    for text in texts:
-        for token in tokens:
-            expected = b64encode(hmac.digest(token.encode(), text, "sha1"))
-            found |= hmac.compare_digest(expected, signature)
-    return found
+def _signed_with_any(texts: Iterable[bytes], signature: bytes, tokens: Collection[str]) -> bool:
+    return any(
+        hmac.compare_digest(b64encode(hmac.digest(token.encode(), text, "sha1")), signature)
+        for text in texts
+        for token in tokens
+    )
 
 
 def _json_fields(body: bytes) -> Pairs:

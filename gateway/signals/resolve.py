@@ -65,8 +65,9 @@ def resolve(
             event = _lift(signal, known, moment, doubted)
         case _:
             assert_never(signal)
-    # Broker time only matters for what is folded; here it is the question whether it would be.
-    return [] if fold(known.record, event, now).repeated else [event]
+    # Broker time only matters for what is folded; here it is the question whether it would be. Of most people nothing
+    # has been seen.
+    return [] if known.record.seen and fold(known.record, event, now).repeated else [event]
 
 
 def not_before(signal: Signal, record: Record) -> int:

@@ -228,6 +228,34 @@ def test_a_form_is_read_strictly(wire: bytes) -> None:
         check(wire, signed(PUBLIC_URL + PATH, []))
 
 
+WIRE = st.lists(
+    st.sampled_from(["a", "B", "=", "&", "+", "%", "%41", "%2b", "%26", "%3D", "%C3%A9", "%C3", "%zz", "\u00e9"]),
+    max_size=12,
+).map("".join)
+
+
+@given(WIRE)
+@example("a=%C3%A9\u00e9%C3%A9&=")
+@settings(max_examples=400)
+def test_a_form_is_read_as_the_standard_library_reads_it(wire: str) -> None:
+    try:
+        fields = parse_qsl(wire, keep_blank_values=True, strict_parsing=True, errors="strict") if wire else []
+    except ValueError:
+        with pytest.raises(BadSignature, match="expected a form"):
+            check(wire.encode(), signed(PUBLIC_URL + PATH, []))
+    else:
+        assert check(wire.encode(), signed(PUBLIC_URL + PATH, fields)).form == dict(reversed(fields))
+
+
+@given(WIRE)
+@example("%C3\u00e9%C3&a&&=b&a=c")
+@settings(max_examples=400)
+def test_a_query_is_read_as_the_standard_library_reads_it(query: str) -> None:
+    path = f"{PATH}?{query}"
+    found = check(b"", signed(PUBLIC_URL + path, []), path=path).query
+    assert found == dict(reversed(parse_qsl(query, keep_blank_values=True)))
+
+
 def test_a_name_does_not_run_over_into_its_value() -> None:
     """`a=b` and `a&b` have the same signed text."""
     signature = signed(PUBLIC_URL + PATH, [("Body", "STOP")])

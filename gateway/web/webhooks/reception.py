@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import aiohttp
 from aiohttp import web
 
 from gateway.metrics import WEBHOOK_SECONDS, WEBHOOKS, WEBHOOKS_REFUSED, Metrics
@@ -145,25 +146,19 @@ class Reception:
         return await self._told(told, received_at, location)
 
     async def _body(self, request: web.Request) -> bytes:
-        limit = self._limits.body_bytes
-        too_large = _RefusedCall(413, f"the body is larger than {limit} bytes")
+        limit, content = self._limits.body_bytes, request.content
         if (request.content_length or 0) > limit:
-            raise too_large
-        content, body = request.content, bytearray()
+            raise _too_large(limit)
         try:
-            if content.is_eof():  # it came with its head, as almost all do: nothing to wait for
-                body += content.read_nowait()
-            else:
-                async with asyncio.timeout(BODY_DEADLINE_S):
-                    while len(body) <= limit and (chunk := await content.readany()):
-                        body += chunk
-            if len(body) > limit:
-                raise too_large
+            # It came with its head, as almost all do: nothing to wait for.
+            body = content.read_nowait() if content.is_eof() else await _awaited(content, limit)
         except TimeoutError:
             raise _RefusedCall(408, f"the body was not complete within {BODY_DEADLINE_S:g} s") from None
         except (web.RequestPayloadError, ConnectionError):
             raise _RefusedCall(400, "the body was cut short, or is not encoded as HTTP says") from None
-        return bytes(body)
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
 
     async def _told(self, told: Told, received_at: int, location: str) -> tuple[Result, web.Response | None]:
         match Turn.FIRST if told.once is None else self._replays.begin(told.once):
@@ -202,6 +197,19 @@ class Reception:
         if location and now - self._said.get((result, location), -SAID_EVERY_S) >= SAID_EVERY_S:
             self._said[result, location] = now
             log.warning("a call of %s for %s is %s: %s", self._provider, location, result, why)
+
+
+async def _awaited(content: aiohttp.StreamReader, limit: int) -> bytes:
+    """The body, or as much of it as shows that it is larger."""
+    body = bytearray()
+    async with asyncio.timeout(BODY_DEADLINE_S):
+        while len(body) <= limit and (chunk := await content.readany()):
+            body += chunk
+    return bytes(body)
+
+
+def _too_large(limit: int) -> _RefusedCall:
+    return _RefusedCall(413, f"the body is larger than {limit} bytes")
 
 
 def _come_again(detail: str) -> web.Response:
