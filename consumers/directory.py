@@ -30,8 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.contract.contacts import Snapshot, Unreadable, read_contact
 from gateway.contract.events import decode_event, event_key
 from gateway.directory.consequences import Learnt, Logged, of_events, of_snapshots
-from gateway.directory.database import AnotherWriterError
 from gateway.directory.directory import Directory
+from gateway.directory.sole_writer import AnotherWriterError
 from gateway.directory.writer import DirectoryWriter, Left, Progress
 from gateway.dnd.model import Subject
 from gateway.dnd.record import Record

@@ -18,7 +18,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
-from asyncpg import PostgresError  # a refused connection comes as it is, without SQLAlchemy around it
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.contacts.state import Records
@@ -130,7 +129,7 @@ async def answering(deadline_s: float) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise NotAvailable(f"no answer within {deadline_s:g} s") from None
-    except (SQLAlchemyError, PostgresError, OSError) as error:
+    except (SQLAlchemyError, OSError) as error:
         raise NotAvailable(f"the database does not answer: {type(error).__name__}") from error
 
 

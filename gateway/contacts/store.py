@@ -13,7 +13,6 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Index,
     MetaData,
     Row,
@@ -22,16 +21,13 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    text,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.contacts.appeal import Appeal, AppealStatus, Evidence
+from gateway.database import connected, writing
 from gateway.dnd.model import Actor, ActorKind, Cause, Channel, LiftTerm, Scope, Subject
-
-SETUP_LOCK = 0x5E4D_6A2D_0003
-"""PostgreSQL's advisory lock for creating the table: two processes may start on an empty database at once."""
 
 LIST_LIMIT = 500
 """Appeals listed at a time, the newest first."""
@@ -65,20 +61,8 @@ _decode_terms = msgspec.json.Decoder(_Terms).decode
 _decode_evidence = msgspec.json.Decoder(Evidence).decode
 
 
-async def create(engine: AsyncEngine) -> None:
-    """Create the table if it is not there. What `AppealStore` raises."""
-    async with engine.begin() as connection:
-        await connection.run_sync(_create)
-
-
-def _create(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
-    metadata.create_all(connection)
-
-
 class AppealStore:
-    """Everything raises SQLAlchemyError or OSError, and PostgresError where PostgreSQL refuses the connection."""
+    """Everything raises SQLAlchemyError or OSError. The table is there."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -101,7 +85,7 @@ class AppealStore:
             "terms": _encode(terms).decode(),
             "note": appeal.note,
         }
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(insert(appeals).values(row))
 
     async def get(self, location_id: str, appeal_id: str) -> Appeal | None:
@@ -128,7 +112,7 @@ class AppealStore:
     async def count_open(self, location_id: str, contact_id: str) -> int:
         mine = appeals.c.location_id == location_id, appeals.c.contact_id == contact_id
         wanted = select(func.count()).select_from(appeals).where(*mine, appeals.c.status == AppealStatus.OPEN.value)
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             return int((await connection.execute(wanted)).scalar_one())
 
     async def decide(self, appeal: Appeal, status: AppealStatus, by: Actor, at: int, note: str) -> bool:
@@ -142,12 +126,12 @@ class AppealStore:
 
     async def _move(self, appeal: Appeal, before: AppealStatus, after: AppealStatus, values: dict[str, Any]) -> bool:
         moved = update(appeals).where(appeals.c.id == appeal.id, appeals.c.status == before.value)
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             result = await connection.execute(moved.values(status=after.value, **values))
         return result.rowcount == 1
 
     async def _read(self, wanted: Any) -> list[Appeal]:
-        async with self._engine.connect() as connection:
+        async with connected(self._engine) as connection:
             rows: Sequence[Row[Any]] = (await connection.execute(wanted)).all()
         return [_appeal(row) for row in rows]
 

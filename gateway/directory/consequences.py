@@ -169,7 +169,8 @@ def _lifts(
         mine = Held(contact.subject, records.get(contact.subject))
         others = {other: records.get(other) for other in contact.addresses - {address}}
         found += lifts_by_the_person(ended, keys, mine, has_it=True)
-        found += lifts_by_others(ended, keys, mine, others)
+        if contact.merged_into is None:
+            found += lifts_by_others(ended, keys, mine, others)
     for contact in had:
         found += lifts_by_the_person(ended, keys, Held(contact.subject, records.get(contact.subject)), has_it=False)
     return found

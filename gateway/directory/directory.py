@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.directory.database import WRITING, connected, database_url, engine_for, only_writer
+from gateway.database import connected, database_url, engine_for, writing
 from gateway.directory.lookups import Lookups
+from gateway.directory.sole_writer import sole_writer
 from gateway.directory.tables import set_up
 from gateway.directory.writer import DirectoryWriter
 from gateway.dnd.model import Subject
@@ -54,7 +55,7 @@ class Directory:
     async def writer(self) -> AsyncIterator[DirectoryWriter]:
         """The one that may write. AnotherWriterError: another process has it."""
         await self.open()
-        async with only_writer(self._url) as connection:
+        async with sole_writer(self._url) as connection:
             yield DirectoryWriter(connection)
 
     async def open(self) -> AsyncEngine:
@@ -63,10 +64,8 @@ class Directory:
             if self._engine is None:
                 engine = engine_for(self._url)
                 try:
-                    async with connected(engine) as connection:
-                        await connection.execution_options(**{WRITING: True})
-                        async with connection.begin():
-                            await connection.run_sync(set_up)
+                    async with writing(engine) as connection:
+                        await connection.run_sync(set_up)
                 except BaseException:
                     await engine.dispose()
                     raise

@@ -11,7 +11,8 @@ the copy is what goes on to the contact that is left, and the own hold has gone 
 
 Lifts. The person's own word (START, resume) from an address frees every contact that has it, and of contacts that had
 it the holds whose evidence names it. What somebody else lifts on an address frees a contact of copies alone, and only
-when none of its addresses is held any more; the contact's own holds are lifted on the contact.
+when none of its addresses is held any more; the contact's own holds are lifted on the contact. Where a copy may lie on
+top of an own hold, on one that was merged, it is lifted on the contact, too.
 
 After a lift on a contact its addresses are copied again: a hold it did not know of may have been left to an own one.
 """

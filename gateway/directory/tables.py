@@ -19,14 +19,12 @@ from sqlalchemy import (
     Text,
     insert,
     select,
-    text,
 )
+
+from gateway.database import create_missing
 
 VERSION = 1
 """Of these tables. A release that changes them counts on and brings those of the former one along."""
-
-SETUP_LOCK = 0x5E4D_6A2D_0001
-"""PostgreSQL's advisory lock for creating tables: two processes may start on an empty database at once."""
 
 metadata = MetaData()
 
@@ -90,9 +88,7 @@ class UnknownSchemaError(OSError):
 
 def set_up(connection: Connection) -> None:
     """Create what is missing, in the caller's transaction. UnknownSchemaError."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
-    metadata.create_all(connection)
+    create_missing(connection, metadata)
     version = connection.execute(select(schema.c.version)).scalar()
     if version is None:
         connection.execute(insert(schema).values(version=VERSION))

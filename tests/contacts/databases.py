@@ -6,21 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.contacts.store import create
+from gateway.contacts.store import metadata
+from gateway.database import create_tables, database_url, engine_for
+from gateway.settings import Secret
 
 
 @asynccontextmanager
 async def engine_on(directory: Path, postgres_url: str | None = None) -> AsyncIterator[AsyncEngine]:
     """A file of SQLite in the directory, or the PostgreSQL; with the table."""
-    url = URL.create("sqlite+aiosqlite", database=str(directory / "appeals.sqlite"))
-    if postgres_url is not None:
-        url = make_url(postgres_url).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url)
+    engine = engine_for(database_url(None if postgres_url is None else Secret(postgres_url), directory))
     try:
-        await create(engine)
+        await create_tables(engine, metadata)
         yield engine
     finally:
         await engine.dispose()

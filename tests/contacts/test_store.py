@@ -15,7 +15,8 @@ import gateway.contacts.store
 from gateway.contacts import NotAvailable
 from gateway.contacts.appeal import Appeal, AppealStatus, Evidence
 from gateway.contacts.log import answering
-from gateway.contacts.store import AppealStore, create
+from gateway.contacts.store import AppealStore, metadata
+from gateway.database import create_tables
 from gateway.dnd.model import Cause, Channel, LiftTerm, Scope
 from tests.contacts.databases import engine_on
 from tests.contacts.people import AGENCY, CONTACT, PHONE, SUPPORT
@@ -39,7 +40,7 @@ FILED = Appeal(
 async def store(request: pytest.FixtureRequest, tmp_path: Path, fresh_name: str) -> AsyncIterator[AppealStore]:
     url = None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     async with engine_on(tmp_path, url) as engine:
-        await asyncio.gather(*(create(engine) for _ in range(3)))  # as when processes start at once
+        await asyncio.gather(*(create_tables(engine, metadata) for _ in range(3)))  # as when processes start at once
         yield AppealStore(engine)
 
 

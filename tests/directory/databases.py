@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from sqlalchemy import URL
 
-from gateway.directory.database import database_url
+from gateway.database import database_url
 from gateway.settings import Secret
 from tests.bench.postgres import postgres
 

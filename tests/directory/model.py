@@ -1,20 +1,19 @@
-"""Steps of a random sequence, and a model of what must hold after each: sets, that know nothing of records."""
+"""A model of what must hold after each step of a random sequence: sets, that know nothing of records."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from hypothesis import note
-from hypothesis import strategies as st
 
-from gateway.contract.contacts import Imported, Snapshot
-from gateway.dnd.model import ActorKind, Cause, Event, Lift, Scope, Subject, SubjectKind
+from gateway.contract.contacts import Snapshot
+from gateway.dnd.model import ActorKind, Cause, Event, Lift, Subject, SubjectKind
 from gateway.dnd.record import RegisterKey
+from tests.directory.steps import CONTACTS, Crash, Gone, Have, Hold, Start, Step, TakenIn, UserLifts
 from tests.directory.world import (
-    BOUNCED,
     MANUAL,
     PROVIDER,
     START_AT,
@@ -23,94 +22,8 @@ from tests.directory.world import (
     USER,
     World,
     contact,
-    email,
     in_memory,
-    phone,
 )
-
-CONTACTS = ("c1", "c2", "c3")
-ADDRESSES = (phone(1), phone(2), email("a"))
-KEYS = {SubjectKind.PHONE: (STOPPED, UNREACHABLE, MANUAL), SubjectKind.EMAIL: (BOUNCED,)}
-LEGACY = (Scope.ALL, Cause.LEGACY)
-
-
-@dataclass(frozen=True)
-class Have:
-    """A snapshot, `age` behind the newest: 0 = it is the newest."""
-
-    id: str
-    addresses: frozenset[Subject]
-    merged_into: str | None = None
-    imported: tuple[Imported, ...] = ()
-    deleted: bool = False
-    age: int = 0
-
-
-class Gone(NamedTuple):
-    """A null value."""
-
-    id: str
-
-
-class Hold(NamedTuple):
-    subject: Subject
-    key: RegisterKey
-
-
-class Start(NamedTuple):
-    subject: Subject
-
-
-class UserLifts(NamedTuple):
-    subject: Subject
-    key: RegisterKey
-
-
-class TakenIn:
-    """The directory catches up with the log now; it does so before every snapshot anyway."""
-
-
-class Crash:
-    """From now on everything is published twice."""
-
-
-Step = Have | Gone | Hold | Start | UserLifts | TakenIn | Crash
-
-_IDS = st.sampled_from(CONTACTS)
-_IMPORTS = st.sampled_from([(), (Imported(*LEGACY),), (Imported(*STOPPED),), (Imported(*MANUAL),)])
-_SUBJECTS = st.sampled_from([*ADDRESSES, *map(contact, CONTACTS)])
-
-
-def _with_key(make: Callable[[Subject, RegisterKey], Step]) -> st.SearchStrategy[Step]:
-    def keys(subject: Subject) -> st.SearchStrategy[Step]:
-        fitting = KEYS.get(subject.kind, (*KEYS[SubjectKind.PHONE], BOUNCED))
-        return st.builds(make, st.just(subject), st.sampled_from(fitting))
-
-    return _SUBJECTS.flatmap(keys)
-
-
-STEPS: st.SearchStrategy[list[Step]] = st.lists(
-    st.one_of(
-        st.builds(
-            Have,
-            _IDS,
-            st.frozensets(st.sampled_from(ADDRESSES), max_size=2),
-            st.none() | _IDS,
-            _IMPORTS,
-            st.sampled_from([False, False, False, True]),
-            st.sampled_from([0, 0, 0, 3]),
-        ),
-        st.builds(Gone, _IDS),
-        _with_key(Hold),
-        _with_key(Hold),
-        st.builds(Start, st.sampled_from([phone(1), phone(2)])),
-        _with_key(UserLifts),
-        st.just(TakenIn()),
-        st.just(Crash()),
-    ),
-    max_size=12,
-)
-
 
 Origin = tuple[str, RegisterKey, int]
 """Where a hold that merges bring on began: contact, what is held, and when."""
@@ -131,6 +44,7 @@ class Model:
     own: dict[str, dict[RegisterKey, Origin]] = field(default_factory=lambda: defaultdict(dict))
     copied: dict[str, dict[RegisterKey, Origin]] = field(default_factory=lambda: defaultdict(dict))
     brought: set[tuple[str, Origin]] = field(default_factory=set)
+    mirrored: dict[Origin, set[Subject]] = field(default_factory=lambda: defaultdict(set))
     is_new: Callable[[Subject, RegisterKey, int], bool] = lambda *_: True  # whether no later lift covers it
 
     def must_hold(self, id_: str) -> set[RegisterKey]:
@@ -152,8 +66,9 @@ class Model:
         self.own[into][key] = origin
         self.bring(into, key)
 
-    def copy(self, id_: str, key: RegisterKey, at: int) -> None:
+    def copy(self, id_: str, address: Subject, key: RegisterKey, at: int) -> None:
         if self.is_new(contact(id_), key, at):
+            self.mirrored[id_, key, at].add(address)
             self.hold(id_, key, at, own=False)
 
     def placed(self, subject: Subject, key: RegisterKey, at: int) -> None:
@@ -161,7 +76,7 @@ class Model:
             self.hold(subject.id, key, at, own=True)
         for id_ in CONTACTS:
             if subject in self.has[id_]:
-                self.copy(id_, key, at)
+                self.copy(id_, subject, key, at)
 
     def snapshot(self, snapshot: Snapshot, held: Held) -> None:
         id_ = snapshot.contact_id
@@ -178,7 +93,7 @@ class Model:
         self.has[id_] = frozenset() if snapshot.deleted else frozenset(snapshot.addresses)
         for address in self.has[id_] - before:
             for key, at in held(address).items():
-                self.copy(id_, key, at)
+                self.copy(id_, address, key, at)
         if into is not None and self.into[id_] == into:
             for key in self.must_hold(id_):
                 self.bring(id_, key)
@@ -196,7 +111,15 @@ class Model:
                     self._free(id_, keys, own=True)  # it has the number, had it, or may hold it by a merge
             elif lift.subject in self.has[id_]:
                 others = {key for address in addresses - {lift.subject} for key in held(address)}
-                self._free(id_, keys - others, own=False)
+                freed = keys - others
+                self._free(id_, freed, own=False)
+                # What a merge has brought of a copy ends with what it was copied from.
+                self._free(id_, {key for key in freed if self._was_mirrored(id_, key, held)}, own=True)
+
+    def _was_mirrored(self, id_: str, key: RegisterKey, held: Held) -> bool:
+        """Whether the hold began as a copy of addresses of which none is held any more."""
+        origins = self.mirrored.get(self.own[id_][key], set()) if key in self.own[id_] else set()
+        return bool(origins) and not any(key in held(address) for address in origins)
 
     def _free(self, id_: str, keys: set[RegisterKey], *, own: bool) -> None:
         for key in keys:

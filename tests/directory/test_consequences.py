@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.directory.database import database_url
+from gateway.database import database_url
 from gateway.directory.directory import Directory
 from gateway.directory.following import ContactsOfAddresses
 from gateway.directory.mirroring import MIRRORED_FROM, with_origin

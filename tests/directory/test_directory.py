@@ -15,17 +15,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.contract.contacts import Snapshot
 from gateway.contract.events import decode_event
+from gateway.database import database_url, engine_for
 from gateway.directory import tables
 from gateway.directory.consequences import Learnt
-from gateway.directory.database import AnotherWriterError, database_url, engine_for
 from gateway.directory.directory import Directory
 from gateway.directory.merging import Carried
+from gateway.directory.sole_writer import AnotherWriterError
 from gateway.directory.succession import Contact
 from gateway.directory.tables import UnknownSchemaError
 from gateway.directory.writer import Progress
 from gateway.dnd.model import Event, Subject, SubjectKind
 from gateway.settings import Secret, SettingsError
-from tests.directory.model import CONTACTS, STEPS, Run, Step
+from tests.directory.model import Run
+from tests.directory.steps import CONTACTS, STEPS, Step
 from tests.directory.world import START_AT, STOPPED, Scene, contact, email, in_memory, phone, scene_in
 
 NOTHING = Progress("contacts", "t", {})

@@ -11,6 +11,7 @@ from gateway.contract.contacts import Imported, Snapshot
 from gateway.dnd.model import Actor, ActorKind, Cause, Lift, LiftTerm, Scope
 from gateway.dnd.record import SEEN_FOR_MS, RegisterKey
 from tests.directory.world import (
+    BOUNCED,
     MANUAL,
     STOPPED,
     UNREACHABLE,
@@ -75,6 +76,17 @@ async def _merged_and_lifted(scene: Scene) -> Snapshot:
     scene.place(C2, MANUAL, USER)
     await scene.settle()
     return merge
+
+
+async def test_r21_a_merged_contacts_own_hold_outlives_a_lift_on_its_address(scene: Scene) -> None:
+    """The address's copy lies on top of it, so as to go on to the contact that is left."""
+    scene.place(C1, BOUNCED)
+    await scene.have("c1", email("a"), merged_into="c2")
+    scene.place(email("a"), BOUNCED)
+    await scene.settle()
+    scene.lift(email("a"), BOUNCED)
+    await scene.settle()
+    assert scene.keys(C1) == {BOUNCED}
 
 
 async def test_later_holds_on_a_merged_contact_go_on_to_the_one_that_is_left_over_any_number_of_merges(

@@ -12,8 +12,8 @@ from sqlalchemy import URL
 
 from gateway.contract.contacts import Snapshot
 from gateway.contract.events import decode_event, encode_event, event_key
+from gateway.database import database_url
 from gateway.directory.consequences import Known, Learnt, Logged, of_events, of_snapshots
-from gateway.directory.database import database_url
 from gateway.directory.directory import Directory
 from gateway.directory.merging import Carried
 from gateway.directory.succession import Contact

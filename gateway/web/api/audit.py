@@ -18,13 +18,13 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import DDL, JSON, BigInteger, Column, Connection, Integer, MetaData, String, Table, event, insert, text
+from sqlalchemy import DDL, JSON, BigInteger, Column, Integer, MetaData, String, Table, event, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import ExecutableDDLElement
 
 from gateway.contacts import Changed, ContactDnd, Hold, NotAvailable
-from gateway.directory.database import WRITING, connected
+from gateway.database import connected_to_write, create_missing
 from gateway.signals.publish import now_ms
 from gateway.web.api.calls import Call
 
@@ -66,17 +66,6 @@ for _forbidden in ("UPDATE", "DELETE"):
     event.listen(AUDIT, "after_create", _ddl(_trigger, "sqlite"))
     _rule = f"CREATE RULE api_audit_no_{_forbidden.lower()} AS ON {_forbidden} TO api_audit DO INSTEAD NOTHING"
     event.listen(AUDIT, "after_create", _ddl(_rule, "postgresql"))
-
-
-SETUP_LOCK = 0x5E4D_6A2D_0004
-"""PostgreSQL's advisory lock for creating tables: two processes may start on an empty database at once."""
-
-
-def set_up(connection: Connection) -> None:
-    """Create what is missing, in the caller's transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
-    metadata.create_all(connection)
 
 
 class Stage(StrEnum):
@@ -127,11 +116,10 @@ class Audit:
     async def _write(self, row: Mapping[str, Any]) -> None:
         """TimeoutError is an OSError."""
         async with asyncio.timeout(WRITE_DEADLINE_S):
-            async with connected(self._engine) as connection:
-                await connection.execution_options(**{WRITING: True})
+            async with connected_to_write(self._engine) as connection:
                 if not self._made:
                     async with connection.begin():
-                        await connection.run_sync(set_up)
+                        await connection.run_sync(create_missing, metadata)
                     self._made = True
                 async with connection.begin():
                     await connection.execute(insert(AUDIT).values(**row, at=now_ms()))

@@ -14,14 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.cleanup import EmailCleanups
 from gateway.cleanup.store import CleanupStore
-from gateway.cleanup.store import create as create_cleanups
+from gateway.cleanup.store import metadata as cleanups_metadata
 from gateway.contacts import ContactService, NotAvailable
 from gateway.contacts.appeals import Appeals
 from gateway.contacts.explain import Explainer
 from gateway.contacts.log import DndLog
 from gateway.contacts.store import AppealStore
-from gateway.contacts.store import create as create_appeals
-from gateway.directory.database import database_url, engine_for
+from gateway.contacts.store import metadata as appeals_metadata
+from gateway.database import create_tables, database_url, engine_for
 from gateway.directory.directory import Directory
 from gateway.dnd.model import Channel
 from gateway.roles import Services
@@ -84,8 +84,8 @@ class ApiService:
         pause, said = FIRST_PAUSE_S, ""
         while True:
             try:
-                await create_appeals(self._engine)
-                await create_cleanups(self._engine)
+                for metadata in (appeals_metadata, cleanups_metadata):
+                    await create_tables(self._engine, metadata)
                 completed = await self._appeals.resume()
             except (SQLAlchemyError, OSError, NotAvailable) as error:
                 if said != (said := type(error).__name__):

@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.accounts import Accounts
 from gateway.cleanup import EmailCleanups
 from gateway.cleanup.store import CleanupStore
-from gateway.cleanup.store import create as create_cleanups
+from gateway.cleanup.store import metadata as cleanups
 from gateway.contacts.appeals import Appeals
 from gateway.contacts.explain import Explainer
 from gateway.contacts.log import DndLog
-from gateway.contacts.store import AppealStore, create
-from gateway.directory.database import database_url, engine_for
+from gateway.contacts.store import AppealStore
+from gateway.contacts.store import metadata as appeals
+from gateway.database import create_tables, database_url, engine_for
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.streams.topics import apply
@@ -129,8 +130,8 @@ async def api_of(
         directory = Book()
         engine = engine_for(database_url(settings.database_url, settings.data_dir))
         stack.push_async_callback(engine.dispose)
-        await create(engine)
-        await create_cleanups(engine)
+        for metadata in (appeals, cleanups):
+            await create_tables(engine, metadata)
         api = ContactApi(
             Access(settings.api, known),
             gateway.service(directory, default_region=known.default_region, fresh_deadline_s=deadline_s),

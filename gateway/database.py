@@ -1,4 +1,5 @@
-"""The database behind the directory: SQLite in the data directory by default, PostgreSQL by setting.
+"""The database that the directory, appeals, clean-ups and the audit share: SQLite in the data directory by default,
+PostgreSQL by setting.
 
 SQLite keeps a write-ahead log, so readers never wait for the one writer. A transaction begins with the right to write
 (`BEGIN IMMEDIATE`): one that reads first and writes then could find that somebody else wrote meanwhile.
@@ -6,15 +7,16 @@ SQLite keeps a write-ahead log, so readers never wait for the one writer. A tran
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
 from asyncpg import PostgresError
-from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy import URL, Connection, MetaData, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -36,14 +38,11 @@ LOCKED_WAIT_S = 10.0
 CONNECTIONS = 4
 """At a time, for reading: each look-up takes a millisecond."""
 
-WRITING = "sendguard_writing"
-"""Execution option of the connection that writes."""
+_WRITING = "sendguard_writing"
+"""Execution option of a connection that writes."""
 
-_WRITER_LOCK = 0x5E4D_6A2D_0002
-
-
-class AnotherWriterError(Exception):
-    """Another process keeps this directory; it does the work."""
+_SETUP_LOCK = 0x5E4D_6A2D_0001
+"""PostgreSQL's advisory lock for creating tables: two processes may start on an empty database at once."""
 
 
 def database_url(database: Secret | None, data_dir: Path) -> URL:
@@ -67,7 +66,7 @@ def engine_for(url: URL, *, pooled: bool = True) -> AsyncEngine:
         arguments = {"timeout": CONNECT_DEADLINE_S, "command_timeout": COMMAND_DEADLINE_S}
         return create_async_engine(url, connect_args=arguments, pool_pre_ping=pooled, **options)
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_file(Path(url.database))
     engine = create_async_engine(url, connect_args={"timeout": LOCKED_WAIT_S}, **options)
     event.listen(engine.sync_engine, "connect", _sqlite_connected)
     event.listen(engine.sync_engine, "begin", _sqlite_begun)
@@ -75,22 +74,8 @@ def engine_for(url: URL, *, pooled: bool = True) -> AsyncEngine:
 
 
 @asynccontextmanager
-async def only_writer(url: URL) -> AsyncIterator[AsyncConnection]:
-    """The one connection that writes, alone of all processes. AnotherWriterError, SQLAlchemyError, OSError."""
-    engine = engine_for(url, pooled=False)
-    try:
-        with _file_locked(url):
-            async with connected(engine) as connection:
-                await connection.execution_options(**{WRITING: True})
-                await _lock(connection)
-                yield connection
-    finally:
-        await engine.dispose()
-
-
-@asynccontextmanager
 async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection. What PostgreSQL answers before there is one comes out as OSError."""
+    """A connection to read from. What PostgreSQL answers before there is one comes out as OSError."""
     connection = engine.connect()
     try:
         await connection.start()
@@ -102,42 +87,59 @@ async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.close()
 
 
-async def _lock(connection: AsyncConnection) -> None:
-    if connection.dialect.name != "postgresql":
-        return
-    async with connection.begin():
-        found = await connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _WRITER_LOCK})
-        if not found.scalar():
-            raise AnotherWriterError("another process keeps the directory in this database")
+@asynccontextmanager
+async def connected_to_write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Each of its transactions has the right to write from its beginning."""
+    async with connected(engine) as connection:
+        yield await connection.execution_options(**{_WRITING: True})
 
 
-@contextmanager
-def _file_locked(url: URL) -> Iterator[None]:
-    """Beside the file, dropped by the kernel when its process dies."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        yield
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction that writes."""
+    async with connected_to_write(engine) as connection, connection.begin():
+        yield connection
+
+
+async def create_tables(engine: AsyncEngine, metadata: MetaData) -> None:
+    """Those that are missing. SQLAlchemyError, OSError."""
+    async with writing(engine) as connection:
+        await connection.run_sync(create_missing, metadata)
+
+
+def create_missing(connection: Connection, metadata: MetaData) -> None:
+    """The same in the caller's transaction, which `writing` began."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SETUP_LOCK})
+    metadata.create_all(connection)
+
+
+def _make_file(path: Path) -> None:
+    """A file that is new has its write-ahead log from the first moment: switched on later, SQLite answers "locked"
+    without waiting while somebody else has just opened it. OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
         return
-    lock = os.open(f"{url.database}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+        made = Path(folder) / path.name
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AnotherWriterError("another process keeps the directory in this file") from None
-        yield
-    finally:
-        os.close(lock)
+            with closing(sqlite3.connect(made)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error as error:
+            raise OSError(f"{path}: {error}") from error
+        with suppress(FileExistsError):  # another process was quicker
+            os.link(made, path)
 
 
 def _sqlite_connected(connection: Any, _: object) -> None:
     connection.isolation_level = None  # the driver would begin by itself, and too late
     cursor = connection.cursor()
     try:
-        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
     finally:
         cursor.close()
 
 
 def _sqlite_begun(connection: Connection) -> None:
-    writing = connection.get_execution_options().get(WRITING, False)
+    writing = connection.get_execution_options().get(_WRITING, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
