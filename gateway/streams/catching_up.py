@@ -13,7 +13,7 @@ from aiokafka.errors import for_code
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
-from gateway.streams.misnamed import read_at
+from gateway.streams.misnamed import read
 from gateway.streams.wire import TopicMetadataRequest, topic_metadata
 
 POLL_MS = 200
@@ -60,12 +60,8 @@ async def catch_up(clients: Clients, topic: str, number: int, copy: Copy) -> Non
         reader.assign([partition])
         reader.seek(partition, position)
         while position < end:
-            try:
-                fetched = await reader.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
-                records: Sequence[LogRecord] = fetched.get(partition, [])
-            except UnicodeDecodeError:
-                records = await read_at(reader, partition, position, BATCH_RECORDS)
+            fetched = await read(reader, {partition: position}, POLL_MS, BATCH_RECORDS)
             position = await reader.position(partition)
-            copy.take(records, Place(described.topic_id, position))
+            copy.take(fetched.get(partition, []), Place(described.topic_id, position))
     finally:
         await close(reader)

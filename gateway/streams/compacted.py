@@ -18,12 +18,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, for_code
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
-from gateway.streams.misnamed import read_at
+from gateway.streams.misnamed import read
 from gateway.streams.wire import TopicMetadata, TopicMetadataRequest, topic_metadata
 
 log = logging.getLogger(__name__)
@@ -112,9 +112,9 @@ class CompactedTopic(Generic[Filled]):
         table, installed = self._new_table(), False
         clock = asyncio.get_running_loop().time
         looked = clock()
-        before = await _positions(consumer)
+        before = positions = await _positions(consumer)
         while True:
-            for records in (await _next(consumer)).values():
+            for records in (await read(consumer, positions, WAIT_MS, BATCH_RECORDS)).values():
                 table.apply(records)
             positions = await _positions(consumer)
             if not installed and all(positions[partition] >= end for partition, end in ends.items()):
@@ -161,14 +161,3 @@ class CompactedTopic(Generic[Filled]):
 
 async def _positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
     return {partition: await consumer.position(partition) for partition in consumer.assignment()}
-
-
-async def _next(consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]:
-    positions = await _positions(consumer)
-    try:
-        fetched: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await consumer.getmany(
-            timeout_ms=WAIT_MS, max_records=BATCH_RECORDS
-        )
-        return fetched
-    except UnicodeDecodeError:
-        return {tp: await read_at(consumer, tp, position, BATCH_RECORDS) for tp, position in positions.items()}

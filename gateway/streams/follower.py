@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
-from gateway.streams.misnamed import read_at
+from gateway.streams.misnamed import read
 from gateway.streams.quorum import NotFreshError
 
 log = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ class Follower:
         """Read the last applied record of every partition again. Of a log that differs in one, nothing is applied."""
         _assign(consumer, offsets)
         while offsets:
-            for tp, (first, *_) in (await _read(consumer, lambda: offsets)).items():
+            for tp, (first, *_) in (await read(consumer, offsets, POLL_MS, BATCH_RECORDS)).items():
                 offset = offsets.pop(tp, None)
                 if offset is not None and not (first.offset == offset and self._table.matches(tp.partition, first)):
                     raise MismatchError(
@@ -213,7 +213,7 @@ class Follower:
         loop = asyncio.get_running_loop()
         heard = stepped = loop.time()
         while self._suspicion is None:
-            fetched = await _read(consumer, self._positions)
+            fetched = await read(consumer, self._positions(), POLL_MS, BATCH_RECORDS)
             for tp, records in fetched.items():
                 self._table.apply(tp.partition, records, await consumer.position(tp))
             now = loop.time()
@@ -265,17 +265,3 @@ def _assign(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -
     consumer.assign(list(offsets))
     for tp, offset in offsets.items():
         consumer.seek(tp, offset)
-
-
-async def _read(
-    consumer: AIOKafkaConsumer, positions: Callable[[], Mapping[TopicPartition, int]]
-) -> Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]:
-    """The next records of some partitions."""
-    try:
-        fetched: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await consumer.getmany(
-            timeout_ms=POLL_MS, max_records=BATCH_RECORDS
-        )
-        return fetched
-    except UnicodeDecodeError:
-        read = {tp: await read_at(consumer, tp, offset, BATCH_RECORDS) for tp, offset in positions().items()}
-        return {tp: records for tp, records in read.items() if records}

@@ -36,7 +36,7 @@ from aiokafka.structs import RecordMetadata
 
 from gateway.streams.clients import Clients, close
 from gateway.streams.closing import Client, start
-from gateway.streams.misnamed import read_at
+from gateway.streams.misnamed import read
 from gateway.streams.outputs import Outputs
 from gateway.streams.resuming import CommittedOffset, FindOutputsEnd, Group, position
 
@@ -124,11 +124,9 @@ class Lane:
         """Step 4: the next records, at most `limit`; empty when none came within READ_MS."""
         if self._written >= RECORDS_BEFORE_RENEWAL:
             raise LaneError(f"the producers of {self._partition} are renewed after {self._written} records")
-        try:
-            fetched = await self._reader.getmany(timeout_ms=READ_MS, max_records=limit)
-            records: Sequence[ConsumerRecord[bytes, bytes]] = fetched.get(self._partition, [])
-        except UnicodeDecodeError:
-            records = await read_at(self._reader, self._partition, await self.position(), limit)
+        positions = {self._partition: await self._reader.position(self._partition)}
+        fetched = await read(self._reader, positions, READ_MS, limit)
+        records = fetched.get(self._partition, [])
         if not records:
             self._empty_reads += 1
             if self._empty_reads % READS_BEFORE_CHECK == 0:

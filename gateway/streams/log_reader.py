@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError, for_code
 from msgspec import Struct
 
 from gateway.streams.clients import Clients, close
-from gateway.streams.misnamed import read_at
+from gateway.streams.misnamed import read
 from gateway.streams.topics import KafkaUnreachableError
 from gateway.streams.wire import TopicMetadataRequest, topic_metadata
 
@@ -84,10 +84,7 @@ class LogReader:
         return Stretch(entries, self.positions)
 
     async def _read(self, limit: int) -> list[Entry]:
-        try:
-            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=limit)
-        except UnicodeDecodeError:
-            fetched = {tp: await read_at(self._consumer, tp, at, limit) for tp, at in self._offsets().items()}
+        fetched = await read(self._consumer, self._offsets(), POLL_MS, limit)
         return [_entry(record) for records in fetched.values() for record in records]
 
     async def _check(self) -> None:

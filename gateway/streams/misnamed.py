@@ -11,7 +11,7 @@ are not UTF-8 escaped (`\\xe9`). A record that was changed so is a `MisnamedReco
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -29,8 +29,26 @@ class MisnamedRecord(ConsumerRecord[bytes, bytes]):
     """A record with escaped header names."""
 
 
+Positions = Mapping[TopicPartition, int]
+Read = Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]
+
+
 class WithMisnamed(list[ConsumerRecord[bytes, bytes]]):
     """Records of which some may be misnamed. A plain list has none, so that nobody has to look at each record."""
+
+
+async def read(consumer: AIOKafkaConsumer, positions: Positions, wait_ms: int, limit: int) -> Read:
+    """The next records of the assigned partitions, whatever their headers are called: at most `limit`, or `limit` of
+    each partition when some are misnamed. None within `wait_ms`: empty. KafkaError.
+
+    `positions`: of the partitions that are read. What aiokafka had taken when it met the record is read again.
+    """
+    try:
+        fetched: Read = await consumer.getmany(timeout_ms=wait_ms, max_records=limit)
+        return fetched
+    except UnicodeDecodeError:
+        found = {partition: await read_at(consumer, partition, at, limit) for partition, at in positions.items()}
+        return {partition: records for partition, records in found.items() if records}
 
 
 async def read_at(consumer: AIOKafkaConsumer, partition: TopicPartition, position: int, limit: int) -> WithMisnamed:

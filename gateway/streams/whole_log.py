@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
-from gateway.streams.misnamed import read_at
+from gateway.streams.misnamed import read
 from gateway.streams.topics import KafkaUnreachableError
 
 Offsets = dict[TopicPartition, int]
@@ -59,7 +59,7 @@ async def _read(
     heard = loop.time()
     count = 0
     while any(positions[partition] < end for partition, end in ends.items()):
-        fetched = await _next(consumer, positions)
+        fetched = await read(consumer, positions, POLL_MS, BATCH_RECORDS)
         for partition, records in fetched.items():
             wanted = [record for record in records if record.offset < ends[partition]]
             take(wanted)
@@ -71,10 +71,3 @@ async def _read(
         elif loop.time() - heard > SILENCE_LIMIT_S:
             raise TimeoutError(f"nothing read for {SILENCE_LIMIT_S:g} s")
     return count
-
-
-async def _next(consumer: AIOKafkaConsumer, positions: Offsets) -> Mapping[TopicPartition, Sequence[LogRecord]]:
-    try:
-        return await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
-    except UnicodeDecodeError:
-        return {tp: await read_at(consumer, tp, position, BATCH_RECORDS) for tp, position in positions.items()}

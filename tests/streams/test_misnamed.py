@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from gateway.localkafka import LocalKafka
-from gateway.streams.misnamed import MisnamedRecord, WithMisnamed, read_at
+from gateway.streams.misnamed import MisnamedRecord, WithMisnamed, read, read_at
 from tests.kafka.outside import DEADLINE_S, Given, Outsider, clients_for, started
 from tests.streams.misnaming import NO_CODEC, ZSTD, send_misnamed
 
@@ -94,6 +94,31 @@ async def test_a_reader_goes_on_as_before_behind_it(kafka: LocalKafka, fresh_nam
         (bad,) = await read_at(reader, TopicPartition(fresh_name, 0), 0, 1)
         following = await reader.getone()
     assert (bad.value, following.value, type(following) is MisnamedRecord) == (b"1", b"2", False)
+
+
+async def test_of_several_partitions_every_record_comes_once_and_in_order(kafka: LocalKafka, fresh_name: str) -> None:
+    """Whatever aiokafka had taken from the others when it met the misnamed one."""
+    outsider = Outsider.of(kafka)
+    outsider.create(fresh_name, partitions=3)
+    for number in range(3):
+        outsider.produce(fresh_name, [b"%d" % each for each in range(5)], number)
+    await send_misnamed(kafka.bootstrap_servers, fresh_name, [(b"5", BAD)], partition=1)
+    outsider.produce(fresh_name, [b"6"], 1)
+    positions = {TopicPartition(fresh_name, number): 0 for number in range(3)}
+    found: dict[int, list[bytes | None]] = {number: [] for number in range(3)}
+    reader = clients_for(kafka).reader()
+    async with started(reader):
+        ends = await reader.end_offsets(positions)
+        reader.assign([*positions])
+        for partition in positions:
+            reader.seek(partition, 0)
+        while positions != ends:
+            for partition, records in (await read(reader, positions, int(DEADLINE_S * 1000), 2)).items():
+                assert records
+                found[partition.partition] += [record.value for record in records]
+            positions = {partition: await reader.position(partition) for partition in positions}
+        assert await read(reader, positions, 1, 2) == {}
+    assert found == {number: [b"%d" % each for each in range(7 if number == 1 else 5)] for number in range(3)}
 
 
 async def test_at_the_end_there_is_nothing(kafka: LocalKafka, fresh_name: str) -> None:
