@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,8 @@ def location_of(value: bytes) -> str:
 
 
 def explained(value: bytes, view: View) -> Explanation:
-    return explanation(location_of(value), value, view, us, START_MS, NOT_CONNECTED)
+    now = time.time_ns() // 1_000_000  # the guard's clock, too
+    return explanation(location_of(value), value, view, us, now, NOT_CONNECTED)
 
 
 @pytest.fixture
