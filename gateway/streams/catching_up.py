@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.errors import for_code
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
 from gateway.streams.misnamed import read
-from gateway.streams.wire import TopicMetadataRequest, topic_metadata
+from gateway.streams.wire import ask_topic
 
 POLL_MS = 200
 """Longest wait of one poll; a poll ends at once when records are there."""
@@ -46,14 +45,11 @@ async def catch_up(clients: Clients, topic: str, number: int, copy: Copy) -> Non
     reader, partition = clients.reader(), TopicPartition(topic, number)
     try:
         await reader.start()
-        client = reader._client
-        described = topic_metadata(await client.send(client.get_random_node(), TopicMetadataRequest(partition.topic)))
-        if described.error:
-            raise for_code(described.error)
+        topic_id = (await ask_topic(reader._client, topic)).topic_id
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]
         place = copy.place
-        if place is not None and (place.topic_id != described.topic_id or place.next_offset > end):
+        if place is not None and (place.topic_id != topic_id or place.next_offset > end):
             copy.forget()
             place = None
         position = begin if place is None else max(begin, place.next_offset)
@@ -62,6 +58,6 @@ async def catch_up(clients: Clients, topic: str, number: int, copy: Copy) -> Non
         while position < end:
             fetched = await read(reader, {partition: position}, POLL_MS, BATCH_RECORDS)
             position = await reader.position(partition)
-            copy.take(fetched.get(partition, []), Place(described.topic_id, position))
+            copy.take(fetched.get(partition, []), Place(topic_id, position))
     finally:
         await close(reader)

@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
 from gateway.streams.misnamed import read
-from gateway.streams.wire import TopicMetadata, TopicMetadataRequest, topic_metadata
+from gateway.streams.wire import TopicMetadata, ask_topic
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,6 @@ LOOK_EVERY_S = 5.0
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 """Between sessions, doubling."""
-
-UNKNOWN_TOPIC = 3
-"""Kafka's error code."""
 
 
 class Table(Protocol):
@@ -150,13 +147,10 @@ class CompactedTopic(Generic[Filled]):
                 raise _AnotherTopicError(f"partition {partition.partition} ends before what was read")
 
     async def _described(self, consumer: AIOKafkaConsumer) -> TopicMetadata:
-        client = consumer._client
-        described = topic_metadata(await client.send(client.get_random_node(), TopicMetadataRequest(self._topic)))
-        if described.error == UNKNOWN_TOPIC:
-            raise OSError("there is no such topic; `sendguard topics apply` creates it")
-        if described.error:
-            raise for_code(described.error)
-        return described
+        try:
+            return await ask_topic(consumer._client, self._topic)
+        except UnknownTopicOrPartitionError:
+            raise OSError("there is no such topic; `sendguard topics apply` creates it") from None
 
 
 async def _positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from gateway.streams.clients import Clients, close
 from gateway.streams.misnamed import read
 from gateway.streams.topics import KafkaUnreachableError
-from gateway.streams.wire import TopicMetadataRequest, topic_metadata
+from gateway.streams.wire import ask_topic
 
 log = logging.getLogger(__name__)
 
@@ -184,10 +184,7 @@ async def _topic_id(clients: Clients, topic: str) -> str:
     client = clients.bare("topic-id")
     try:
         await client.bootstrap()
-        found = topic_metadata(await client.send(client.get_random_node(), TopicMetadataRequest(topic)))
-        if found.error:
-            raise for_code(found.error)
-        return found.topic_id
+        return (await ask_topic(client, topic)).topic_id
     finally:
         await close(client)
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import NamedTuple
 
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -204,6 +206,14 @@ def topic_metadata(answer: MetadataResponseV12) -> TopicMetadata:
             for failed, partition, leader, epoch, replicas, *_ in partitions
         },
     )
+
+
+async def ask_topic(client: AIOKafkaClient, topic: str) -> TopicMetadata:
+    """What any one broker knows of the topic. KafkaError: also the broker's own, such as that there is none."""
+    found = topic_metadata(await client.send(client.get_random_node(), TopicMetadataRequest(topic)))
+    if found.error:
+        raise for_code(found.error)
+    return found
 
 
 def high_watermarks(answer: ListOffsetsResponseV5) -> tuple[dict[int, int], dict[int, int]]:
