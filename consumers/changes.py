@@ -15,7 +15,7 @@ from gateway.dnd.model import Event
 from gateway.metrics import CHANGES, CHANGES_MOVED
 from gateway.roles import Services
 from gateway.signals.publish import DRAIN_DEADLINE_S, Publisher
-from gateway.streams.group import GroupMember, group_member
+from gateway.streams.group import GroupMember, group_member, membership_problems
 from gateway.streams.worker import WorkerSettings
 
 DIRECTORY = "changes"
@@ -74,8 +74,7 @@ class ChangesRole:
             await self._directory.close()
 
     def problems(self) -> list[str]:
-        membership = ["joining: not started yet"] if self._member is None else self._member.problems()
-        return self._fresh.problems() + self._integrations.problems() + membership
+        return self._fresh.problems() + self._integrations.problems() + membership_problems(self._member)
 
     async def _move(self, events: Sequence[Event]) -> None:
         await self._publisher.publish(events)

@@ -19,7 +19,7 @@ from gateway.dnd.model import Subject
 from gateway.fresh import FreshState
 from gateway.metrics import STATES
 from gateway.roles import Services
-from gateway.streams.group import GroupMember, group_member
+from gateway.streams.group import GroupMember, group_member, membership_problems
 from gateway.streams.outputs import Outputs
 from gateway.streams.worker import Batch, WorkerSettings
 
@@ -54,8 +54,7 @@ class CheckpointRole:
         await self._member.run(stop)
 
     def problems(self) -> list[str]:
-        membership = ["joining: not started yet"] if self._member is None else self._member.problems()
-        return self._fresh.problems() + membership
+        return self._fresh.problems() + membership_problems(self._member)
 
 
 class Checkpoint:

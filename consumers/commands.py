@@ -38,7 +38,7 @@ from gateway.dnd.model import Actor, ActorKind, Channel
 from gateway.metrics import COMMAND_PARTS_REFUSED, COMMANDS, Metrics
 from gateway.roles import Services
 from gateway.signals.publish import Publisher, RefusedError
-from gateway.streams.group import GroupMember, group_member
+from gateway.streams.group import GroupMember, group_member, membership_problems
 from gateway.streams.outputs import Outputs
 from gateway.streams.quorum import NotFreshError
 from gateway.streams.worker import Batch, WorkerSettings
@@ -97,8 +97,7 @@ class CommandsRole:
             await self._directory.close()
 
     def problems(self) -> list[str]:
-        membership = ["joining: not started yet"] if self._member is None else self._member.problems()
-        return self._fresh.problems() + self._integrations.problems() + membership
+        return self._fresh.problems() + self._integrations.problems() + membership_problems(self._member)
 
 
 class Changes(Protocol):

@@ -10,7 +10,7 @@ from gateway.guard.deciding import Tally
 from gateway.guard.guard import Guard
 from gateway.metrics import BATCHES, DECISIONS, UNDECIDED_AGE, UNDECIDED_RATIO, WORKERS, Samples
 from gateway.roles import Services
-from gateway.streams.group import GroupMember, group_member
+from gateway.streams.group import GroupMember, group_member, membership_problems
 from gateway.streams.worker import PartitionWorker, WorkerSettings, WorkerState
 
 
@@ -52,8 +52,7 @@ class GuardRole:
         await self._member.run(stop)
 
     def problems(self) -> list[str]:
-        membership = ["joining: not started yet"] if self._member is None else self._member.problems()
-        return self._fresh.problems() + self._integrations.problems() + membership
+        return self._fresh.problems() + self._integrations.problems() + membership_problems(self._member)
 
     def _decided(self, tally: Tally) -> None:
         self._services.metrics.count(BATCHES)

@@ -177,3 +177,8 @@ def group_member(
         return PartitionWorker(clients, settings, partition, member.committed, transform)
 
     return GroupMember(clients.member(settings.group_id, instance_id, settings.session_timeout_ms), topic, start_worker)
+
+
+def membership_problems(member: GroupMember | None) -> list[str]:
+    """Why not every partition of ours is served; None is a member that its role has not made yet."""
+    return ["joining: not started yet"] if member is None else member.problems()
