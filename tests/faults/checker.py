@@ -13,7 +13,8 @@ acknowledged when. The rules (in `rules`):
    was never held, or was freed before, is forwarded. These two look at the driver's log alone.
 5. The state a decision names covers every event acknowledged before the request was sent, and the outcome is the one
    that state demands.
-6. What Kafka acknowledged to the driver is in its topic. (Else the cluster lost it, and the rest proves nothing.)
+6. What Kafka acknowledged to the driver is in its topic. (Else the cluster lost it, and the rest proves nothing.) What
+   it did not acknowledge may be there or not: rules 1 to 3 are about the requests that are there, whoever knows of it.
 """
 
 from __future__ import annotations
@@ -30,20 +31,22 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`violations` holds the first of them, `count` says how many there are."""
+    """`violations` holds the first of them, `count` says how many there are. `unknown`: records that the driver cannot
+    say of whether they are in their topic."""
 
     requests: int
     forwarded: int
     dropped: int
     invalid: int
     events: int
+    unknown: int
     count: int
     violations: tuple[str, ...]
 
     def __str__(self) -> str:
         head = (
             f"{self.requests} requests: {self.forwarded} forwarded, {self.dropped} dropped, {self.invalid} invalid; "
-            f"{self.events} holds and lifts; {self.count} violations"
+            f"{self.events} holds and lifts; {self.unknown} of unknown fate; {self.count} violations"
         )
         return "\n".join([head, *self.violations])
 
@@ -65,6 +68,7 @@ def check(history: History, *, states: bool = True) -> Report:
         dropped=outcomes["dropped"],
         invalid=outcomes["invalid"],
         events=len(history.events),
+        unknown=len(history.sent.requests_unknown) + len(history.sent.events_unknown),
         count=count,
         violations=tuple(shown),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "size" in metafunc.fixturenames:
         marks = [pytest.mark.soak, pytest.mark.timeout(3_600)]
         metafunc.parametrize("size", [SHORT, pytest.param(LONG, marks=marks)], ids=str)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed on a scene names the folder in which all is kept that may explain it."""
+    report = yield
+    staged = getattr(item, "funcargs", {}).get("scene")
+    if report.when == "call" and report.failed and isinstance(staged, Scene):
+        report.sections.append(("kept to explain it", str(staged.keep())))
+    return report
 
 
 @pytest.fixture

@@ -65,12 +65,18 @@ class SentEvent:
 
 @dataclass(slots=True)
 class Sent:
-    """The driver's log. `*_acknowledged`: by id, the driver's clock when Kafka's acknowledgement came."""
+    """The driver's log. `*_acknowledged`: by id, the driver's clock when Kafka's acknowledgement came.
+
+    `*_unknown`: by id, why nobody knows whether the record is in its topic. It need not be there; but a request that
+    is there must be decided as any other.
+    """
 
     requests: dict[str, SentRequest] = field(default_factory=dict)
     requests_acknowledged: dict[str, int] = field(default_factory=dict)
     events: dict[str, SentEvent] = field(default_factory=dict)
     events_acknowledged: dict[str, int] = field(default_factory=dict)
+    requests_unknown: dict[str, str] = field(default_factory=dict)
+    events_unknown: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

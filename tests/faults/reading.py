@@ -19,7 +19,7 @@ from tests.faults.history import Record
 PATIENCE_S = 60.0
 """An open transaction of a killed guard ends after its own time-out of 10 s, broker elections take seconds."""
 
-POLL_S = 0.2
+POLL_S = 0.05
 ANSWER_S = 5.0
 CHUNK = 2_000
 
@@ -72,6 +72,14 @@ def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
     with reader(bootstrap, "read_uncommitted") as client:
         places = _places(client, [topic], deadline)
         return {place[1]: _bounds(client, place, deadline)[1] for place in places}
+
+
+def wait_answering(bootstrap: str, topics: Sequence[str]) -> None:
+    """Until every partition has a leader that says where it ends: one that was only named refuses to (K18)."""
+    deadline = time.monotonic() + PATIENCE_S
+    with reader(bootstrap, "read_uncommitted") as client:
+        for place in _places(client, topics, deadline):
+            _bounds(client, place, deadline)
 
 
 def _places(client: Consumer, topics: Sequence[str], deadline: float) -> list[Place]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway.localkafka import LocalKafka
 from gateway.localkafka.owner import Watchdog
 from gateway.localkafka.ports import free_ports
+from tests.faults import evidence
 from tests.faults.checker import Report, check
 from tests.faults.driver import Driver, Load
 from tests.faults.guards import Guard, environment
@@ -64,6 +65,7 @@ class Scene:
         self._began = time.monotonic()
         self._directory = directory
         self._guards: list[Guard] = []
+        self._judged: History | None = None
         self._ports = free_ports()
         self._closing = ExitStack()
         self._watchdog = Watchdog()
@@ -144,7 +146,7 @@ class Scene:
         done by then.
         """
         self.wait_all_partitions_decide()
-        self.wait(lambda: self.driver.produced >= self.size.requests)
+        self.wait(lambda: len(self.driver.sent.requests_acknowledged) >= self.size.requests)
         self.driver.finish()
         self.wait_through(self.request_ends())
         for guard in self._guards:
@@ -160,13 +162,19 @@ class Scene:
 
     def judge(self, history: History | None = None, *, states: bool = True) -> Report:
         """No violation, and enough of everything that the verdict means something."""
-        report = check(self.history() if history is None else history, states=states)
+        self._judged = self.history() if history is None else history
+        report = check(self._judged, states=states)
         seconds = time.monotonic() - self._began
-        print(f"{self.faults} faults in {seconds:.1f} s, {report}")
+        print(f"{self.faults} faults in {seconds:.1f} s, {self.driver.replaced} clients replaced, {report}")
         assert report.count == 0, report
         assert report.requests >= self.size.requests
         assert min(report.forwarded, report.dropped, report.invalid, report.events) > 0, report
         return report
+
+    def keep(self) -> Path:
+        """The folder with what may explain a failure; call it before anything is restored."""
+        sent = self.driver.sent if self.driver.produced else self.stage.sent
+        return evidence.keep(self._directory / "kept", self.prefix, sent, self._judged, self.kafka.data_dir)
 
     def close(self) -> None:
         self._closing.close()

@@ -15,11 +15,11 @@ from gateway.settings import Settings
 from gateway.streams import topics as topic_admin
 from tests.faults.admin import Admin
 from tests.faults.checker import Report, check
-from tests.faults.clients import options
 from tests.faults.driver import event_key, event_value
 from tests.faults.history import REQUEST_ID, Action, Expected, History, Record, Sent, SentEvent, SentRequest, Subject
 from tests.faults.people import CHANNELS
-from tests.faults.reading import Tail, end_offsets, read_topics
+from tests.faults.reading import Tail, end_offsets, read_topics, wait_answering
+from tests.faults.sending import sending_options
 
 DECIDED_S = 60.0
 """For all requests of a small proof to be decided."""
@@ -40,6 +40,7 @@ class Stage:
         self.bootstrap = kafka.bootstrap_servers
         self.prefix = f"{name}."
         self.admin = Admin(self.bootstrap)
+        self._replicas = len(kafka.brokers)
         self.settings = Settings.of(
             **{
                 "kafka_bootstrap_servers": self.bootstrap,
@@ -57,8 +58,11 @@ class Stage:
         self._steps = itertools.count(1)
 
     def open(self) -> None:
+        """Create the topics, and wait until an independent client can work with each partition's leader."""
         report = asyncio.run(topic_admin.apply(self.settings))
         assert not report.differences, report.differences
+        self.admin.wait_in_sync(self._replicas)
+        wait_answering(self.bootstrap, [self.topic(name) for name in names()])
 
     def close(self) -> None:
         self.admin.delete_topics([self.prefix + name for name in names()])
@@ -134,7 +138,7 @@ class Sender:
     """Sends SMS requests and holds one by one or in order, each acknowledged before the call returns, and logs them."""
 
     def __init__(self, bootstrap: str, prefix: str, sent: Sent, steps: Iterable[int]) -> None:
-        common = {**options(bootstrap), "acks": "all", "enable.idempotence": True, "linger.ms": 0}
+        common = {**sending_options(bootstrap), "linger.ms": 0}
         self._events = Producer(common)
         self._requests = Producer(common)
         self._prefix = prefix

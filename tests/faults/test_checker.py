@@ -58,6 +58,18 @@ def free_again_unacknowledged(history: History) -> History:
     return with_sent(history, events_acknowledged={**history.sent.events_acknowledged, "e3": 24})
 
 
+def of_unknown_fate(history: History) -> History:
+    """The sender never heard what became of r0 and of the hold e3."""
+    sent = history.sent
+    return with_sent(
+        history,
+        requests_acknowledged={k: v for k, v in sent.requests_acknowledged.items() if k != "r0"},
+        requests_unknown={"r0": "timed out"},
+        events_acknowledged={k: v for k, v in sent.events_acknowledged.items() if k != "e3"},
+        events_unknown={"e3": "timed out"},
+    )
+
+
 Mutation = Callable[[History], History]
 
 WRONG: list[tuple[str, Mutation, str]] = [
@@ -228,6 +240,23 @@ WRONG: list[tuple[str, Mutation, str]] = [
         "Kafka acknowledged request r0 and does not have it",
     ),
     (
+        "a request of unknown fate that is there and has no decision",
+        lambda h: dataclasses.replace(of_unknown_fate(h), decisions=h.decisions[1:]),
+        "request requests-0-0 has 0 decisions",
+    ),
+    (
+        "a request of unknown fate that is there and was forwarded twice",
+        lambda h: with_forwards(
+            of_unknown_fate(h), *h.outputs["SMS"], dataclasses.replace(h.outputs["SMS"][0], offset=9)
+        ),
+        "request requests-0-0 is to be forwarded and was 2 times",
+    ),
+    (
+        "a decision of a request of unknown fate that is not there",
+        lambda h: dataclasses.replace(of_unknown_fate(h), requests=h.requests[1:]),
+        "is of requests-0-0, which is no request",
+    ),
+    (
         "an acknowledged event that the cluster lost",
         lambda h: dataclasses.replace(h, events=h.events[:-1]),
         "Kafka acknowledged event e3 and does not have it",
@@ -252,6 +281,19 @@ def test_what_was_sent_while_a_hold_was_under_way_may_be_decided_either_way() ->
     assert check(history).count == 0
     freed = with_decision(forwarded_too(history, 4), 4, state={"events": [[0, 3]]})
     assert check(freed).count == 0
+
+
+def test_records_of_unknown_fate_may_be_there_or_not_and_are_counted() -> None:
+    history = of_unknown_fate(good())
+    report = check(history)
+    assert (report.count, report.unknown) == (0, 2), report
+    lost = dataclasses.replace(
+        history,
+        requests=history.requests[1:],
+        decisions=history.decisions[1:],
+        outputs={**history.outputs, "SMS": history.outputs["SMS"][1:]},
+    )
+    assert check(lost).count == 0, check(lost)
 
 
 def test_only_the_first_violations_are_shown_and_all_are_counted() -> None:
