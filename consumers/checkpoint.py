@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from gateway.clock import now_ms
 from gateway.contract.events import Unreadable, decode_event, event_key
 from gateway.contract.state import SubjectState, encode_state
 from gateway.dnd.model import Subject
@@ -70,7 +70,7 @@ class Checkpoint:
         """Steps 5 and 6 of the engine. NotFreshError until the view has applied the batch."""
         partition = batch.partition.partition
         await self._fresh.wait_applied(partition, batch.records[-1].offset + 1)
-        view, now = self._fresh.view, time.time_ns() // 1_000_000
+        view, now = self._fresh.view, now_ms()
         offsets = dict(enumerate(view.positions()))
         subjects = _subjects(batch)
         if batch.unwritable:

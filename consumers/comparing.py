@@ -28,7 +28,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
@@ -36,6 +35,7 @@ from typing import Protocol, assert_never
 from sqlalchemy.exc import SQLAlchemyError
 
 from consumers.published import Published
+from gateway.clock import now_ms
 from gateway.contacts.state import contact_records
 from gateway.contract.changes import Origin, PublishedState, change_key, encode_change, encode_state, state_key
 from gateway.contract.events import Unreadable, decode_event, event_key
@@ -184,7 +184,7 @@ class Comparing:
         undelivered: _Undelivered,
     ) -> None:
         """Step 6: synchronous, so all is compared on one view."""
-        parts, now = self._parts, time.time_ns() // 1_000_000
+        parts, now = self._parts, now_ms()
         view = parts.fresh.view
         held: dict[Subject, dict[Subject, Record]] = {
             contact: {address: view.get(address) for address in found} for contact, found in addresses.items()

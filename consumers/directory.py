@@ -27,6 +27,7 @@ from contextlib import AsyncExitStack
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.clock import now_ms
 from gateway.contract.contacts import Snapshot, Unreadable, read_contact
 from gateway.contract.events import decode_event, event_key
 from gateway.directory.consequences import Learnt, Logged, of_events, of_snapshots
@@ -38,7 +39,7 @@ from gateway.dnd.record import Record
 from gateway.fresh import FreshState
 from gateway.metrics import CONTACTS, CONTACTS_UNKNOWN, CONTACTS_UNREADABLE, MIRRORED
 from gateway.roles import Services
-from gateway.signals.publish import DRAIN_DEADLINE_S, NotAcknowledgedError, Publisher, RefusedError, now_ms
+from gateway.signals.publish import DRAIN_DEADLINE_S, NotAcknowledgedError, Publisher, RefusedError
 from gateway.streams.log_reader import LogReader, Stretch, log_reader, read_ahead
 from gateway.streams.quorum import NotFreshError
 from gateway.streams.topics import KafkaUnreachableError

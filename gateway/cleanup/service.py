@@ -22,6 +22,7 @@ from gateway.accounts import Lookups, MailgunAccount
 from gateway.cleanup.mailgun import MailgunApi, Unreachable, mailgun
 from gateway.cleanup.model import Cleanup, CleanupStatus, Starter, Step, in_force, to_lift
 from gateway.cleanup.store import CleanupStore
+from gateway.clock import now_ms
 from gateway.contacts.addresses import Addresses, with_addresses
 from gateway.contacts.log import DndLog, answering, check_lifted
 from gateway.dnd.addresses import recipient_key
@@ -35,7 +36,6 @@ from gateway.providers.mailgun_suppressions import (
     removal,
     validation,
 )
-from gateway.signals.publish import now_ms
 from gateway.signals.turns import Turns
 
 BUDGET_S = 25.0

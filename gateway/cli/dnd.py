@@ -4,7 +4,6 @@ else written to and read from dnd.events directly."""
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from gateway.cli.failing import REFUSED, USAGE, Failure
 from gateway.cli.options import as_json, print_json, with_settings
 from gateway.cli.records import Held, all_holds, hold_json, holds, in_words, records_of
 from gateway.cli.subjects import spelt, subject_options
+from gateway.clock import now_ms
 from gateway.contract.topics import Topics
 from gateway.dnd.causes import CAUSES, may_lift
 from gateway.dnd.lifters import lifters, may_lift_directly
@@ -197,7 +197,7 @@ async def _place(
 ) -> list[Place]:
     clients, topic = Clients(settings.kafka), Topics(settings.topics.prefix).dnd_events
     records = await records_of(clients, topic, subjects)
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     places = []
     for subject, record in records.items():
         register = record.registers.get((scope, cause))
@@ -226,7 +226,7 @@ async def _lift(
         if terms:
             lifts.append(Lift(f"cli:{uuid.uuid4()}", subject, tuple(terms), lifting.actor, lifting.evidence))
     if lifts:
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         async with writer(clients, topic) as to_log:
             await to_log.write(event_record(each, now) for each in lifts)
     return lifts, stays

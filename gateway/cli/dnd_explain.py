@@ -15,6 +15,7 @@ from gateway.cli import dnd_api
 from gateway.cli.failing import REFUSED, Failure
 from gateway.cli.options import as_json, print_json, with_settings
 from gateway.cli.records import records_of
+from gateway.clock import now_ms
 from gateway.contacts.explain import OtherLocation, explanation
 from gateway.contract.events import event_key
 from gateway.contract.requests import VALUE_LIMIT_BYTES
@@ -23,7 +24,6 @@ from gateway.dnd.model import Subject
 from gateway.dnd.record import EMPTY, Record
 from gateway.guard.reading import read_batch
 from gateway.settings import Settings
-from gateway.signals.publish import now_ms
 from gateway.streams.clients import Clients
 from gateway.web.api import shown
 

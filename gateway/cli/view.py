@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ import click
 from gateway.app import RefusedError
 from gateway.cli.failing import REFUSED, Failure
 from gateway.cli.options import as_json, print_json, with_settings
+from gateway.clock import now_ms
 from gateway.contract.topics import Topics
 from gateway.fresh import view_directory
 from gateway.settings import Settings
@@ -88,7 +88,7 @@ async def _republish(settings: Settings, opened: View) -> tuple[int, int]:
     refusals = [each for each in await check_topics(settings) if each.severity is Severity.REFUSE]
     if any(each.topic == topic for each in refusals):
         raise RefusedError(refusals)
-    recorded_at = time.time_ns() // 1_000_000
+    recorded_at = now_ms()
     async with writer(Clients(settings.kafka), topic) as to_log:
         written = await to_log.write(event_record(event, recorded_at) for event in operator.republish(opened))
     return opened.count(), written

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from gateway.clock import now_ms
 from gateway.contacts.addresses import Addresses, with_addresses
 from gateway.contacts.appeal import NOTE_LIMIT, Appeal, AppealStatus, Evidence, appealable, granted
 from gateway.contacts.log import ANSWER_DEADLINE_S, DndLog, answering, check_lifted
@@ -26,7 +27,6 @@ from gateway.contacts.store import AppealStore
 from gateway.dnd.addresses import KINDS_OF_CHANNEL
 from gateway.dnd.causes import CAUSES
 from gateway.dnd.model import Actor, ActorKind, Channel, Event, Lift, Scope, Subject, SubjectKind
-from gateway.signals.publish import now_ms
 from gateway.signals.turns import Turns
 
 SHARING_LIMIT = 1_000

@@ -13,6 +13,7 @@ from typing import assert_never
 
 import msgspec
 
+from gateway.clock import now_ms
 from gateway.contacts.log import DndReads, View
 from gateway.contacts.state import Hold
 from gateway.contract.decisions import ChannelReason, FieldReason, HoldReason, Outcome
@@ -20,7 +21,6 @@ from gateway.contract.topics import Topics
 from gateway.dnd.model import Cause, Scope, Subject
 from gateway.guard.deciding import NOTHING_UNAVAILABLE, BatchDecision, Header, Unavailable
 from gateway.guard.reading import DefaultRegion, read_batch
-from gateway.signals.publish import now_ms
 
 _TOPICS = Topics()
 """Only to tell the decision from the other outputs."""

@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gateway.clock import now_ms
 from gateway.contacts.addresses import Addresses, with_addresses
 from gateway.contacts.commands import Change, Clear, Command, Refused, plan
 from gateway.contacts.log import ANSWER_DEADLINE_S, FRESH_DEADLINE_S, DndLog, State, answering, check_lifted
 from gateway.contacts.state import ContactDnd, Records, address_dnd, contact_dnd
 from gateway.dnd.addresses import KINDS_OF_CHANNEL, recipient_key
 from gateway.dnd.model import Actor, BadAddress, Channel, Event, Subject, SubjectKind
-from gateway.signals.publish import Publisher, now_ms
+from gateway.signals.publish import Publisher
 from gateway.signals.turns import Turns
 
 Enlisted = Callable[[str], frozenset[Channel]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import time
 from asyncio import Future
 from collections.abc import Sequence
 from typing import Any, assert_never
 
+from gateway.clock import now_ms
 from gateway.contract.events import encode_event, event_key
 from gateway.contract.topics import Topics
 from gateway.demo.steps import Campaign, Send, SendRaw, Signal, Step
@@ -60,7 +60,7 @@ class Player:
     async def _take(self, step: Step) -> None:
         match step:
             case Send():
-                await self._send(_key(step), _request(step, _now()), [TRACE_HEADER])
+                await self._send(_key(step), _request(step, now_ms()), [TRACE_HEADER])
             case SendRaw():
                 await self._send(step.key, step.value, [])
             case Signal():
@@ -81,14 +81,10 @@ class Player:
     async def _write_events(self, events: Sequence[Event]) -> None:
         """One after another, each acknowledged before the next: no transaction, so each counts at once."""
         for event in events:
-            now = _now()
+            now = now_ms()
             value, key = encode_event(_dated(event, now), now), event_key(event.subject)
             async with asyncio.timeout(ANSWER_DEADLINE_S):
                 await self._producer.send_and_wait(self._topics.dnd_events, value, key)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _key(step: Send) -> bytes:

@@ -6,10 +6,10 @@ providers takes its place.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Sequence
 
+from gateway.clock import now_ms
 from gateway.contract.requests import channel_of, read_request
 from gateway.contract.topics import Topics
 from gateway.demo.audit import decision_id
@@ -38,7 +38,7 @@ class SandboxProvider:
                 self._send(await forwarded.read())
 
     def _send(self, records: Sequence[Tapped]) -> None:
-        calls = [_call(record, time.time_ns() // 1_000_000) for record in records]
+        calls = [_call(record, now_ms()) for record in records]
         self._log.append(calls)
         self.count += len(calls)
         self.latest.extend(calls)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from gateway.clock import now_ms
 from gateway.contract.decisions import decision_id_prefix, offset_of
 from gateway.contract.requests import InvalidRequestError
 from gateway.contract.topics import Topics
@@ -24,11 +24,6 @@ class FreshnessBarrier(Protocol):
 
     async def passed(self) -> None:
         """Return once the view has everything acknowledged before the call, else raise NotFreshError."""
-
-
-def now_ms() -> int:
-    """The wall clock, in ms since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class Guard:

@@ -20,13 +20,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.clock import now_ms
 from gateway.dnd.addresses import canonical
 from gateway.dnd.model import Subject
 from gateway.dnd.record import Record, RegisterKey
 from gateway.metrics import SIGNALS_PUBLISHED, SIGNALS_SPOOLED, Metrics
 from gateway.providers.signals import OptIn, Signal
 from gateway.signals.hooks import Contacts, StartCheck, followed
-from gateway.signals.publish import NotAcknowledgedError, Publisher, RefusedError, now_ms, records_of
+from gateway.signals.publish import NotAcknowledgedError, Publisher, RefusedError, records_of
 from gateway.signals.resolve import Known, cautious, contested, not_before, resolve, resolve_spooled
 from gateway.signals.spool import Spool, SpoolUnavailable
 from gateway.signals.turns import Turns

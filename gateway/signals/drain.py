@@ -14,9 +14,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from gateway.clock import now_ms
 from gateway.dnd.model import Event
 from gateway.signals.hooks import Contacts, followed
-from gateway.signals.publish import NotAcknowledgedError, Publisher, RefusedError, now_ms, records_of
+from gateway.signals.publish import NotAcknowledgedError, Publisher, RefusedError, records_of
 from gateway.signals.resolve import resolve_spooled
 from gateway.signals.spool import Spool, Spooled, SpoolUnavailable
 from gateway.streams.writing import Unwritten

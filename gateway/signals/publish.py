@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gateway.clock import now_ms
 from gateway.dnd.model import Event
 from gateway.streams.clients import SIGNAL_DELIVERY_MS, Clients
 from gateway.streams.producing import NotAcknowledgedError, SharedProducer
@@ -27,10 +27,6 @@ RECORD_LIMIT_BYTES = 64 * 1024
 
 class RefusedError(Exception):
     """The event can never be written, by whatever way; the text says why."""
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def records_of(events: Sequence[Event], recorded_at: int) -> list[Unwritten]:

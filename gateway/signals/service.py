@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from gateway.clock import now_ms
 from gateway.metrics import (
     SIGNAL_NOTES,
     SIGNALS,
@@ -21,7 +22,7 @@ from gateway.signals.door import SignalDoor
 from gateway.signals.drain import Drainer
 from gateway.signals.hooks import Contacts, StartCheck
 from gateway.signals.known import FreshRecords
-from gateway.signals.publish import DRAIN_DEADLINE_S, PUBLISH_DEADLINE_S, Publisher, now_ms
+from gateway.signals.publish import DRAIN_DEADLINE_S, PUBLISH_DEADLINE_S, Publisher
 from gateway.signals.spool import Spool
 
 SPOOL_DIRECTORY = "spool"

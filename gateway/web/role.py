@@ -17,11 +17,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from gateway.clock import now_ms
 from gateway.directory.directory import Directory
 from gateway.directory.following import ContactsOfAddresses
 from gateway.roles import Services
 from gateway.signals.known import FreshRecords
-from gateway.signals.publish import now_ms
 from gateway.signals.service import Signals
 from gateway.signals.spool import SpoolUnavailable
 from gateway.signals.start_check import TwilioStartCheck

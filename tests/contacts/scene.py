@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.clock import now_ms
 from gateway.contacts import ContactService
 from gateway.contacts.addresses import Addresses
 from gateway.contacts.log import DndLog
@@ -17,7 +18,7 @@ from gateway.dnd.model import Event, Subject
 from gateway.dnd.record import Record
 from gateway.fresh import FreshState
 from gateway.settings import Settings
-from gateway.signals.publish import Publisher, now_ms
+from gateway.signals.publish import Publisher
 from tests.contacts.people import Book
 from tests.faults.inside import parts_inside
 from tests.signals.scene import at_work

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.clock import now_ms
 from gateway.contacts import NotAvailable
 from gateway.contacts.appeal import Appeal, AppealStatus, Evidence
 from gateway.contacts.appeals import (
@@ -24,7 +25,6 @@ from gateway.contacts.log import DndLog
 from gateway.contacts.store import AppealStore
 from gateway.dnd.model import Actor, ActorKind, Cause, Channel, Event, Lift, LiftTerm, Scope
 from gateway.settings import Settings
-from gateway.signals.publish import now_ms
 from tests.contacts.databases import engine_on
 from tests.contacts.people import AGENCY, CONTACT, EMAIL, PHONE, SUPPORT, USER, WORKFLOW, Book, place
 from tests.contacts.scene import PATIENT_S, Gateway, gateway_on, in_directory

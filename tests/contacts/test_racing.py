@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import now_ms
 from gateway.contacts import Clear, Command, SetAll, SetChannel
 from gateway.dnd.model import Cause, Channel, Scope
 from gateway.dnd.status import ChannelStatus
 from gateway.settings import Settings
-from gateway.signals.publish import now_ms
 from gateway.signals.resolve import Known, resolve
 from tests.contacts.people import PHONE, USER, WORKFLOW, Book
 from tests.contacts.scene import Gateway, clock_that_is, gateway_on, in_directory

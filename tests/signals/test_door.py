@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import now_ms
 from gateway.dnd.model import Actor, ActorKind, Lift, Subject, SubjectKind
 from gateway.dnd.record import EMPTY, fold
 from gateway.localkafka import LocalKafka
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.signals.door import Accepted, SignalDoor, SpooledReceipt
-from gateway.signals.publish import RECORD_LIMIT_BYTES, Publisher, RefusedError, now_ms
+from gateway.signals.publish import RECORD_LIMIT_BYTES, Publisher, RefusedError
 from gateway.signals.resolve import Known
 from gateway.signals.spool import Spool, SpoolUnavailable
 from gateway.streams.clients import Clients

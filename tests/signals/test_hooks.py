@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.clock import now_ms
 from gateway.dnd.model import Event, Scope, Subject, SubjectKind
 from gateway.dnd.record import Mark
 from gateway.localkafka import LocalKafka
 from gateway.providers.signals import OptIn
 from gateway.signals.door import Accepted, SpooledReceipt
-from gateway.signals.publish import Publisher, now_ms
+from gateway.signals.publish import Publisher
 from gateway.signals.spool import Spool
 from tests.kafka.outside import clients_for
 from tests.signals.people import PHONE, code_30004, start, stop

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.accounts import Accounts
+from gateway.clock import now_ms
 from gateway.dnd.record import EMPTY
 from gateway.localkafka import LocalKafka
 from gateway.metrics import Metrics
@@ -18,7 +19,6 @@ from gateway.providers.signals import Note, Parsed
 from gateway.roles import Services
 from gateway.signals.door import Accepted, SpooledReceipt
 from gateway.signals.known import FreshRecords
-from gateway.signals.publish import now_ms
 from gateway.signals.service import Signals, count_parsed
 from gateway.signals.spool import SpoolUnavailable
 from gateway.streams.topics import apply

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from gateway.accounts import Accounts
+from gateway.clock import now_ms
 from gateway.dnd.record import Mark
 from gateway.localkafka import LocalKafka
 from gateway.metrics import Metrics
@@ -20,7 +21,6 @@ from gateway.providers.signals import OptIn, OptOut
 from gateway.providers.twilio import parse_inbound
 from gateway.signals import start_check
 from gateway.signals.door import Accepted
-from gateway.signals.publish import now_ms
 from gateway.signals.spool import Spool
 from gateway.signals.start_check import ANSWER_LIMIT_BYTES, TwilioStartCheck
 from tests.kafka.outside import until

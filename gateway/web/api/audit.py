@@ -23,9 +23,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import ExecutableDDLElement
 
+from gateway.clock import now_ms
 from gateway.contacts import Changed, ContactDnd, Hold, NotAvailable
 from gateway.database import connected_to_write, create_missing
-from gateway.signals.publish import now_ms
 from gateway.web.api.calls import Call
 
 log = logging.getLogger(__name__)

@@ -27,10 +27,10 @@ from typing import Protocol
 import aiohttp
 from aiohttp import web
 
+from gateway.clock import now_ms
 from gateway.metrics import WEBHOOK_SECONDS, WEBHOOKS, WEBHOOKS_REFUSED, Metrics
 from gateway.providers.signals import BadSignature, Parsed, Signal, Unparsable
 from gateway.signals.door import Accepted, Receipt, RefusedError, SpoolUnavailable
-from gateway.signals.publish import now_ms
 from gateway.signals.service import count_parsed
 from gateway.web.problems import problem
 from gateway.web.webhooks.replays import Replays, Turn

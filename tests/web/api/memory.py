@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from gateway.clock import now_ms
 from gateway.contract.events import event_key
 from gateway.dnd.addresses import canonical
 from gateway.dnd.model import Event, Subject
 from gateway.dnd.record import EMPTY, Record, fold
 from gateway.fresh import FreshState
-from gateway.signals.publish import NotAcknowledgedError, Publisher, now_ms
+from gateway.signals.publish import NotAcknowledgedError, Publisher
 from gateway.streams.quorum import NotFreshError
 from tests.contacts.scene import Gateway
 

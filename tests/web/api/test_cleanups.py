@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import now_ms
 from gateway.dnd.model import Cause, Scope, Subject, SubjectKind
 from gateway.settings import Settings
-from gateway.signals.publish import now_ms
 from tests.cleanup.provider import MailgunThatKeepsLists, mailgun_that_keeps_lists
 from tests.contacts.people import CONTACT, EMAIL, place
 from tests.web.api.memory import InMemoryLog, gateway_in_memory
