@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from gateway.accounts import LiveAccounts
-from gateway.metrics import READY, Metrics
+from gateway.metrics import ACCOUNTS_OUTDATED, READY, Metrics
 from gateway.roles import Role, Services, find_roles
 from gateway.settings import Settings
 from gateway.stopping import ended_before_stop
@@ -64,6 +64,7 @@ class Service:
         self._http = HttpServer(settings.http, self.problems, self.metrics, self._services.web)
         self._phase: str | None = "starting"
         self.metrics.watch(READY, lambda: {(): float(not self.problems())})
+        self.metrics.watch(ACCOUNTS_OUTDATED, lambda: {(): float(self._accounts.problem is not None)})
 
     @property
     def port(self) -> int:

@@ -58,6 +58,11 @@ class Spec:
 
 BUILD = Spec("build_info", Kind.GAUGE, "1; the labels say which version runs.", ("version", "python"))
 READY = Spec("ready", Kind.GAUGE, "1 when every role is ready, as /readyz says.")
+ACCOUNTS_OUTDATED = Spec(
+    "accounts_outdated",
+    Kind.GAUGE,
+    "1 while the accounts file, as it is now, is wrong and what was in force before it stays; the log says why.",
+)
 DECISIONS = Spec(
     "decisions_total",
     Kind.COUNTER,
@@ -207,6 +212,7 @@ WEBHOOK_SECONDS = Spec(
 METRICS: tuple[Spec, ...] = (
     BUILD,
     READY,
+    ACCOUNTS_OUTDATED,
     DECISIONS,
     BATCHES,
     WORKERS,

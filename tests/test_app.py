@@ -98,6 +98,22 @@ async def test_a_changed_accounts_file_decides_without_a_restart(
     assert [each["outcome"] for each in decisions] == ["invalid", "forwarded"]
 
 
+async def test_a_metric_tells_that_the_accounts_file_cannot_be_taken(
+    kafka: LocalKafka, tmp_path: Path, fresh_name: str
+) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text("")
+
+    def outdated() -> float | None:
+        return sample(service.metrics.exposition().decode(), "sendguard_accounts_outdated")
+
+    async with running(settings_for(kafka, tmp_path / "data", fresh_name, accounts=str(accounts)), "guard") as service:
+        for text, expected in (("", 0), ("[locations", 1), ("[locations.loc1]\n", 0)):
+            accounts.write_text(text)
+            service.reload_accounts()
+            await until(lambda expected=expected: outdated() == expected)  # type: ignore[misc]  # a loop's variable
+
+
 async def test_metrics_tell_what_was_decided_and_how_fast_a_hold_was_honoured(settings: Settings) -> None:
     outside = Outside.of(settings)
     async with running(settings, "guard") as service:
