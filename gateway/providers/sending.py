@@ -24,6 +24,7 @@ class Message:
     `to`, `cc`, `bcc`: those who may have it; phone numbers as E.164, email addresses as the sender spelt them.
     `spelling`: the channel as the sender wrote it: what is a voicemail drop, and what a call.
     `created_at` (ms): when the sender made it, else when it was decided. `not_after` (ms): given up then.
+    `checked_at` (ms): when the check before this try began; set anew for each try. None: what rests on it is left out.
     """
 
     decision_id: str
@@ -43,6 +44,7 @@ class Message:
     metadata: Mapping[str, msgspec.Raw] = field(default_factory=dict)
     created_at: int
     not_after: int
+    checked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
