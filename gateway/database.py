@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncpg import PostgresError
-from sqlalchemy import URL, Connection, MetaData, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -68,8 +68,16 @@ def engine_for(url: URL, *, pooled: bool = True) -> AsyncEngine:
     if url.database:
         _make_file(Path(url.database))
     engine = create_async_engine(url, connect_args={"timeout": LOCKED_WAIT_S}, **options)
-    event.listen(engine.sync_engine, "connect", _sqlite_connected)
-    event.listen(engine.sync_engine, "begin", _sqlite_begun)
+    _listen(engine.sync_engine)
+    return engine
+
+
+def blocking_engine_for(url: URL) -> Engine:
+    """For threads that read a SQLite file: many statements for one change of threads, where the asynchronous engine
+    takes several for each. The file is there."""
+    arguments = {"timeout": LOCKED_WAIT_S, "check_same_thread": False}
+    engine = create_engine(url.set(drivername="sqlite"), connect_args=arguments, pool_size=CONNECTIONS, max_overflow=0)
+    _listen(engine)
     return engine
 
 
@@ -129,6 +137,11 @@ def _make_file(path: Path) -> None:
             raise OSError(f"{path}: {error}") from error
         with suppress(FileExistsError):  # another process was quicker
             os.link(made, path)
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "connect", _sqlite_connected)
+    event.listen(engine, "begin", _sqlite_begun)
 
 
 def _sqlite_connected(connection: Any, _: object) -> None:

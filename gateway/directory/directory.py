@@ -7,19 +7,22 @@ committed; the role `directory` is up to date within a second. It is never asked
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.database import connected, database_url, engine_for, writing
-from gateway.directory.lookups import Lookups
+from gateway.database import blocking_engine_for, connected, database_url, engine_for, writing
+from gateway.directory.lookups import Blocking, Lookups, without_waiting
 from gateway.directory.sole_writer import sole_writer
 from gateway.directory.tables import set_up
 from gateway.directory.writer import DirectoryWriter
 from gateway.dnd.model import Subject
 from gateway.settings import Settings
+
+Answer = TypeVar("Answer")
 
 
 class Directory:
@@ -28,6 +31,7 @@ class Directory:
     def __init__(self, url: URL) -> None:
         self._url = url
         self._engine: AsyncEngine | None = None
+        self._blocking: Engine | None = None
         self._opening = asyncio.Lock()
 
     @classmethod
@@ -51,6 +55,14 @@ class Directory:
         async with connected(await self.open()) as connection:
             yield Lookups(connection)
 
+    async def ask(self, question: Callable[[Lookups], Coroutine[Any, Any, Answer]]) -> Answer:
+        """The answer to one question, on a state of one moment. The quickest way: on SQLite one change of threads."""
+        await self.open()
+        if self._blocking is not None:
+            return await asyncio.to_thread(_asked, self._blocking, question)
+        async with self.lookups() as lookups:
+            return await question(lookups)
+
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[DirectoryWriter]:
         """The one that may write. AnotherWriterError: another process has it."""
@@ -70,10 +82,19 @@ class Directory:
                     await engine.dispose()
                     raise
                 self._engine = engine
+                self._blocking = blocking_engine_for(self._url) if engine.dialect.name == "sqlite" else None
             return self._engine
 
     async def close(self) -> None:
         """Let go of the connections. Twice is once."""
         engine, self._engine = self._engine, None
+        blocking, self._blocking = self._blocking, None
         if engine is not None:
             await engine.dispose()
+        if blocking is not None:
+            await asyncio.to_thread(blocking.dispose)
+
+
+def _asked(engine: Engine, question: Callable[[Lookups], Coroutine[Any, Any, Answer]]) -> Answer:
+    with engine.connect() as connection:
+        return without_waiting(question(Lookups(Blocking(connection))))

@@ -1,17 +1,23 @@
 """What an event on an address brings about on contacts, for who writes the event: so that START, and a hold, are there
 at once and not only when the role `directory` has read them in the log. That works out the same, with the same ids.
+
+Theory of operation. Webhooks come by the hundreds at a time, and a look-up for one of them costs more than all else
+that is done for it. So they share: one look-up is under way at a time, and the next is for all who came meanwhile. It
+begins after each of them has asked, so each learns what it would have learnt alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.directory.consequences import Logged, of_events
 from gateway.directory.directory import Directory
+from gateway.directory.merging import Carried
+from gateway.directory.succession import Contact
 from gateway.dnd.model import Event, Subject
 from gateway.dnd.record import EMPTY, Record, fold
 
@@ -29,7 +35,7 @@ class ContactsOfAddresses:
 
     def __init__(self, directory: Directory, last_known: LastKnown, clock: Callable[[], int]) -> None:
         """`clock`: ms since the epoch."""
-        self._directory = directory
+        self._known = _SharedLookups(directory)
         self._last_known = last_known
         self._clock = clock
         self._said = False
@@ -43,10 +49,9 @@ class ContactsOfAddresses:
         if folded.repeated:
             return ()
         try:
-            async with asyncio.timeout(DEADLINE_S), self._directory.lookups() as lookups:
-                learnt = await of_events(
-                    [Logged(event, now)], lookups, _With(event.subject, folded.record, self._last_known), now
-                )
+            async with asyncio.timeout(DEADLINE_S):
+                records = _With(event.subject, folded.record, self._last_known)
+                learnt = await of_events([Logged(event, now)], self._known, records, now)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             if not self._said:
                 log.warning(
@@ -56,6 +61,57 @@ class ContactsOfAddresses:
             return ()
         self._said = False
         return learnt.events
+
+
+_Answer = asyncio.Future[Sequence[Contact] | Exception]
+
+
+class _SharedLookups:
+    """`Known` for all who ask at a time. Every event asks for holders; the rest is asked alone, and seldom."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._waiting: dict[Subject, list[_Answer]] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    async def holders(self, addresses: Collection[Subject]) -> dict[Subject, Sequence[Contact]]:
+        answers: dict[Subject, _Answer] = {each: asyncio.get_running_loop().create_future() for each in addresses}
+        for address, answer in answers.items():
+            self._waiting.setdefault(address, []).append(answer)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(), name="contacts of addresses")
+        found: dict[Subject, Sequence[Contact]] = {}
+        for address, answer in answers.items():
+            contacts = await answer
+            if isinstance(contacts, Exception):
+                raise contacts
+            found[address] = contacts
+        return found
+
+    async def _ask(self) -> None:
+        """Until nobody waits."""
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, {}
+                contacts = await self._holders(waiting)
+                for address, answers in waiting.items():
+                    for answer in answers:
+                        if not answer.done():  # who asked may have given up
+                            answer.set_result(contacts.get(address, ()) if isinstance(contacts, dict) else contacts)
+        finally:
+            self._asking = None
+
+    async def _holders(self, addresses: Collection[Subject]) -> dict[Subject, list[Contact]] | Exception:
+        try:
+            return await self._directory.ask(lambda lookups: lookups.holders(addresses))
+        except (SQLAlchemyError, OSError) as error:
+            return error
+
+    async def contacts(self, wanted: Collection[Subject]) -> dict[Subject, Contact]:
+        return await self._directory.ask(lambda lookups: lookups.contacts(wanted)) if wanted else {}
+
+    async def carried(self, contacts: Collection[Subject]) -> set[Carried]:
+        return await self._directory.ask(lambda lookups: lookups.carried(contacts)) if contacts else set()
 
 
 class _With:

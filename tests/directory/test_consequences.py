@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.database import database_url
-from gateway.directory.directory import Directory
+from gateway.directory.directory import Answer, Directory
 from gateway.directory.following import ContactsOfAddresses
+from gateway.directory.lookups import Lookups
 from gateway.directory.mirroring import MIRRORED_FROM, with_origin
 from gateway.dnd.model import Actor, ActorKind, Cause, Event, Lift, LiftTerm, Place, Scope
 from gateway.dnd.record import RegisterKey
@@ -232,6 +235,27 @@ async def test_the_door_frees_nobody_by_a_start_it_cannot_judge(scene: Scene) ->
     assert await ContactsOfAddresses(scene.directory, lambda _: None, scene.now).follow(start) == ()
     scene.write(start)
     assert await ContactsOfAddresses(scene.directory, scene.get, scene.now).follow(start) == ()
+
+
+class Counted(Directory):
+    """How often it is asked."""
+
+    times = 0
+
+    async def ask(self, question: Callable[[Lookups], Coroutine[Any, Any, Answer]]) -> Answer:
+        self.times += 1
+        return await super().ask(question)
+
+
+async def test_events_that_come_while_a_look_up_is_under_way_share_the_next(tmp_path: Path) -> None:
+    async with scene_in(tmp_path) as scene:
+        await scene.have("c1", phone(1))
+        directory = Counted(database_url(None, tmp_path))
+        hook = ContactsOfAddresses(directory, scene.get, scene.now)
+        followed = await asyncio.gather(*(hook.follow(_stop(f"s{number}", scene)) for number in range(50)))
+        assert [len(each) for each in followed] == [1] * 50
+        assert directory.times <= 2
+        await directory.close()
 
 
 async def test_the_door_goes_on_without_a_directory(scene: Scene, tmp_path: Path) -> None:
