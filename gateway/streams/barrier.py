@@ -31,6 +31,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.quorum import Known, NotFreshError, Round, RoundEnd
 from gateway.streams.wire import (
     HighWatermarksRequest,
@@ -134,7 +135,7 @@ class Barrier:
         while self._client is None:
             client = self._clients.barrier_client()
             try:
-                await client.bootstrap()
+                await start(client)
                 self._client = client
             except (KafkaError, OSError) as error:
                 self._say(f"no broker answers: {error!r}")

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.misnamed import read
 from gateway.streams.wire import ask_topic
 
@@ -44,7 +45,7 @@ async def catch_up(clients: Clients, topic: str, number: int, copy: Copy) -> Non
     """
     reader, partition = clients.reader(), TopicPartition(topic, number)
     try:
-        await reader.start()
+        await start(reader)
         topic_id = (await ask_topic(reader._client, topic)).topic_id
         begin = (await reader.beginning_offsets([partition]))[partition]
         end = (await reader.end_offsets([partition]))[partition]

@@ -18,7 +18,7 @@ from aiokafka.errors import for_code
 
 from gateway.contract.topics import OUTPUT_LIMIT_BYTES
 from gateway.settings import KafkaSettings, SecurityProtocol, SettingsError
-from gateway.streams.closing import close
+from gateway.streams.closing import close, start
 
 __all__ = ["Clients", "close"]
 
@@ -195,7 +195,7 @@ class Clients:
         return self.bare("barrier", BARRIER_REQUEST_TIMEOUT_MS)
 
     def bare(self, role: str, request_timeout_ms: int = ADMIN_REQUEST_TIMEOUT_MS) -> AIOKafkaClient:
-        """Sends single requests, on connections of its own; the caller awaits `bootstrap()`."""
+        """Sends single requests, on connections of its own; the caller `start`s it."""
         return AIOKafkaClient(
             client_id=self._named(role),
             request_timeout_ms=request_timeout_ms,
@@ -216,7 +216,7 @@ class Clients:
         """What was committed beside the group's offset of a partition, empty for nothing. KafkaError."""
         admin = self.admin()
         try:
-            await admin.start()
+            await start(admin)
             found = await admin.list_consumer_group_offsets(group_id, partitions=[partition])
             return str(found[partition].metadata or "")
         finally:
@@ -226,7 +226,7 @@ class Clients:
         """The live value of the topic. KafkaError when no broker says it."""
         admin = self.admin()
         try:
-            await admin.start()
+            await start(admin)
             wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {"min.insync.replicas": ""})
             (answer,) = await admin.describe_configs([wanted])
             (resource,) = answer.to_object()["resources"]

@@ -6,15 +6,15 @@ has not ended by the deadline is cut: sockets closed, pending batches failed, ba
 lost by that: an acknowledged record is Kafka's, and an open transaction is ended by the next owner's fencing.
 Calls in other tasks that wait for the client end with an error; one that is just connecting, by its own time-out.
 
-A `start()` that is cancelled forgets the connection over which it has just asked for the cluster's brokers: nobody
-closes that any more. So it runs in a task of its own too (`start`), and gets a moment to end by itself.
+A `start()` or `bootstrap()` that is cancelled forgets the connection over which it has just asked for the cluster's
+brokers: nobody closes that any more. So it runs in a task of its own too (`start`), and gets a moment to end by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -61,18 +61,28 @@ async def close(client: Client, timeout: float = CLOSE_DEADLINE_S) -> None:
         log.info("%s ended with %r while it was closed", kind, error)
 
 
-async def start(producer: AIOKafkaProducer) -> None:
-    """Start it. Given up (cancelled, a deadline), this takes at most GIVEN_UP_START_S longer; `close` it then."""
-    starting = asyncio.create_task(producer.start(), name="start AIOKafkaProducer")
-    starting.add_done_callback(_outcome_seen)
+async def start(*clients: Client) -> None:
+    """Start them all at once. Given up (cancelled, a deadline), this takes at most GIVEN_UP_START_S longer; when one
+    fails, it waits for the others. `close` every one of them then. The first error of theirs.
+    """
+    starting = [asyncio.create_task(_start(client), name=f"start {type(client).__name__}") for client in clients]
+    for each in starting:
+        each.add_done_callback(_outcome_seen)
     try:
-        await asyncio.wait([starting])
+        await asyncio.wait(starting)
     except asyncio.CancelledError:
-        await asyncio.wait([starting], timeout=GIVEN_UP_START_S)
+        await asyncio.wait(starting, timeout=GIVEN_UP_START_S)
         raise
     finally:
-        starting.cancel()
-    await starting
+        for each in starting:
+            each.cancel()
+    for each in starting:
+        each.result()
+
+
+async def _start(client: Client) -> None:
+    begin: Callable[[], Awaitable[None]] = client.bootstrap if isinstance(client, AIOKafkaClient) else client.start
+    await begin()
 
 
 async def _stop(client: Client) -> None:

@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.misnamed import read
 from gateway.streams.wire import TopicMetadata, ask_topic
 
@@ -91,7 +92,7 @@ class CompactedTopic(Generic[Filled]):
         consumer = self._clients.reader(WAIT_MS)
         try:
             async with asyncio.timeout(SETUP_DEADLINE_S):
-                await consumer.start()
+                await start(consumer)
                 began_with = await self._described(consumer)
                 partitions = [TopicPartition(self._topic, number) for number in sorted(began_with.partitions)]
                 begins = await consumer.beginning_offsets(partitions)

@@ -25,6 +25,7 @@ from aiokafka.errors import KafkaError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.misnamed import read
 from gateway.streams.quorum import NotFreshError
 
@@ -168,7 +169,7 @@ class Follower:
         self._suspicion, self._compared = None, False
         try:
             async with asyncio.timeout(SETUP_DEADLINE_S):
-                await consumer.start()
+                await start(consumer)
                 await self._compare(consumer, await self._last_applied(consumer))
             self._matched()
             _assign(consumer, self._positions())

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from gateway.stopping import ended_before_stop
 from gateway.streams.clients import Clients
-from gateway.streams.closing import close
+from gateway.streams.closing import close, start
 from gateway.streams.worker import PartitionWorker, Transform, WorkerSettings, WorkerState
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class GroupMember(ConsumerRebalanceListener):
         while True:
             try:
                 with self._fatal():
-                    await self._member.start()
+                    await start(self._member)
             except MembershipError as error:
                 if not isinstance(error.__cause__, KafkaConnectionError):
                     raise

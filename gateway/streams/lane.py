@@ -111,7 +111,7 @@ class Lane:
         """Steps 1 to 3. RequestsLostError: the next record to read is not in the log any more."""
         async with asyncio.timeout(DELIVERY_DEADLINE_S):
             await fence(self._clients, self._group_id, self._partition, self._producers)
-            await self._reader.start()
+            await start(self._reader)
             group = Group(self._clients, self._group_id, committed)
             at = await position(self._reader, self._partition, group, outputs_end)
             if not at.begin <= at.next_offset <= at.end:

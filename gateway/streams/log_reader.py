@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.misnamed import read
 from gateway.streams.topics import KafkaUnreachableError
 from gateway.streams.wire import ask_topic
@@ -119,7 +120,7 @@ async def log_reader(
                 if topic_id not in (None, found):
                     log.warning("%s was created again, it is read from its beginning", topic)
                     offsets = {}
-                await consumer.start()
+                await start(consumer)
                 positions = await _positions(consumer, topic, offsets)
         yield LogReader(consumer, topic, found, positions)
     finally:
@@ -183,7 +184,7 @@ async def _positions(consumer: AIOKafkaConsumer, topic: str, offsets: Mapping[in
 async def _topic_id(clients: Clients, topic: str) -> str:
     client = clients.bare("topic-id")
     try:
-        await client.bootstrap()
+        await start(client)
         return (await ask_topic(client, topic)).topic_id
     finally:
         await close(client)

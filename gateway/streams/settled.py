@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.lane import LaneError
 
 PATIENCE_S = 5.0
@@ -42,7 +43,7 @@ async def wait_settled(clients: Clients, topics: Sequence[str], number: int) -> 
     partitions = [TopicPartition(topic, number) for topic in topics]
     stable_reader, reader = clients.reader(), clients.state_follower()
     try:
-        await asyncio.gather(stable_reader.start(), reader.start())
+        await start(stable_reader, reader)
         ends = await reader.end_offsets(partitions)
         deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while open_from := await _behind(stable_reader, ends):

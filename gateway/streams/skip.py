@@ -28,6 +28,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from gateway.contract.topics import Topics
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.lane import LaneError, fence
 from gateway.streams.resuming import BY_HAND, FindOutputsEnd, Group, position
 from gateway.streams.topics import KafkaUnreachableError
@@ -135,8 +136,7 @@ async def _connected(clients: Clients, group_id: str) -> AsyncIterator[tuple[AIO
     """Who reads the group's offsets, outside the group since it subscribes to nothing, and a reader."""
     member, reader = clients.member(group_id, None, SESSION_TIMEOUT_MS), clients.reader()
     try:
-        await member.start()
-        await reader.start()
+        await start(member, reader)
         yield member, reader
     finally:
         await asyncio.gather(close(member), close(reader))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from gateway.streams.closing import close
+from gateway.streams.closing import close, start
 
 FIRST_STEP_BACK = 4
 """Offsets looked at before the end first: a commit marker takes one, so the record is most often within these."""
@@ -34,15 +34,15 @@ async def last_record(
     partition = TopicPartition(topic, number)
     try:
         async with asyncio.timeout(TAIL_DEADLINE_S):
-            await reader.start()
+            await start(reader)
             begin = (await reader.beginning_offsets([partition]))[partition]
             end = (await reader.end_offsets([partition]))[partition]
             reader.assign([partition])
             step = FIRST_STEP_BACK
-            start = end
-            while start > begin:
-                start = max(begin, end - step)
-                last = await _last_between(reader, partition, start, end, wanted)
+            since = end
+            while since > begin:
+                since = max(begin, end - step)
+                last = await _last_between(reader, partition, since, end, wanted)
                 if last is not None:
                     return last
                 step *= 16  # only markers, aborted records and others there: look further back
@@ -52,9 +52,9 @@ async def last_record(
 
 
 async def _last_between(
-    reader: AIOKafkaConsumer, partition: TopicPartition, start: int, end: int, wanted: Wanted
+    reader: AIOKafkaConsumer, partition: TopicPartition, since: int, end: int, wanted: Wanted
 ) -> ConsumerRecord[bytes, bytes] | None:
-    reader.seek(partition, start)
+    reader.seek(partition, since)
     last: ConsumerRecord[bytes, bytes] | None = None
     while await reader.position(partition) < end:
         fetched = await reader.getmany(timeout_ms=POLL_MS)

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from msgspec import Struct
 
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.topics import KafkaUnreachableError
 
 Answer = TypeVar("Answer")
@@ -96,7 +97,7 @@ async def tap(clients: Clients, topics: Sequence[str]) -> AsyncIterator[Tap]:
     try:
         try:
             async with asyncio.timeout(SILENCE_LIMIT_S):
-                await consumer.start()
+                await start(consumer)
                 partitions = await _patiently(lambda: _partitions(consumer, topics))
                 begins = await _patiently(lambda: consumer.beginning_offsets(partitions))
         except (KafkaError, OSError, TimeoutError) as error:

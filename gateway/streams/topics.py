@@ -21,6 +21,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from gateway.contract.topics import Topics
 from gateway.settings import Settings
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.topic_rules import (
     INTERNAL_TOPICS,
     Difference,
@@ -85,7 +86,7 @@ async def _connected(settings: Settings) -> AsyncIterator[AIOKafkaClient]:
     client = Clients(settings.kafka).bare("topics")
     try:
         async with asyncio.timeout(DEADLINE_S):
-            await client.bootstrap()
+            await start(client)
             yield client
     except (KafkaError, OSError, TimeoutError) as error:
         servers = settings.kafka.bootstrap_servers

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from gateway.contract.log import LogRecord
 from gateway.streams.clients import Clients, close
+from gateway.streams.closing import start
 from gateway.streams.misnamed import read
 from gateway.streams.topics import KafkaUnreachableError
 
@@ -33,7 +34,7 @@ async def read_to_end(clients: Clients, topic: str, take: Callable[[Sequence[Log
     consumer = clients.state_follower()
     try:
         async with asyncio.timeout(SILENCE_LIMIT_S):
-            await consumer.start()
+            await start(consumer)
             positions, ends = await _from_the_beginning(consumer, topic)
         return await _read(consumer, positions, ends, take)
     except (KafkaError, OSError, TimeoutError) as error:
