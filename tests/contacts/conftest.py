@@ -1,10 +1,8 @@
-"""A gateway on topics of its own, and a PostgreSQL where its programs are installed."""
+"""A gateway on topics of its own, and the databases."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,11 @@ import pytest
 from gateway.localkafka import LocalKafka
 from gateway.settings import Settings
 from gateway.streams.topics import apply
-from tests.bench.postgres import postgres
 from tests.contacts.scene import Gateway, gateway_on
+from tests.directory.databases import database, postgres_server, postgres_url
 from tests.running import settings_for
+
+__all__ = ["database", "postgres_server", "postgres_url"]
 
 
 @pytest.fixture
@@ -29,16 +29,3 @@ async def settings(kafka: LocalKafka, tmp_path: Path, fresh_name: str) -> Settin
 async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
     async with gateway_on(settings) as at_work:
         yield at_work
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A server of its own. Skipped where there is none to be had."""
-    directory = Path(tempfile.mkdtemp(prefix="sendguard-bench-"))
-    try:
-        with postgres(directory / "server") as url:
-            if url is None:
-                pytest.skip("PostgreSQL's programs are not installed")
-            yield url
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)

@@ -1,22 +1,20 @@
-"""The databases appeals can be kept in."""
+"""A database with the table of appeals."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.contacts.store import metadata
-from gateway.database import create_tables, database_url, engine_for
-from gateway.settings import Secret
+from gateway.database import create_tables, engine_for
 
 
 @asynccontextmanager
-async def engine_on(directory: Path, postgres_url: str | None = None) -> AsyncIterator[AsyncEngine]:
-    """A file of SQLite in the directory, or the PostgreSQL; with the table."""
-    engine = engine_for(database_url(None if postgres_url is None else Secret(postgres_url), directory))
+async def engine_on(database: URL) -> AsyncIterator[AsyncEngine]:
+    engine = engine_for(database)
     try:
         await create_tables(engine, metadata)
         yield engine

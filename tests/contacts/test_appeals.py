@@ -23,6 +23,7 @@ from gateway.contacts.appeals import (
 )
 from gateway.contacts.log import DndLog
 from gateway.contacts.store import AppealStore
+from gateway.database import database_url
 from gateway.dnd.model import Actor, ActorKind, Cause, Channel, Event, Lift, LiftTerm, Scope
 from gateway.settings import Settings
 from tests.contacts.databases import engine_on
@@ -40,7 +41,7 @@ SECOND = replace(SUPPORT, id="s2")
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    async with engine_on(tmp_path) as made:
+    async with engine_on(database_url(None, tmp_path)) as made:
         yield made
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import gateway.contacts.store
@@ -36,10 +35,9 @@ FILED = Appeal(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, fresh_name: str) -> AsyncIterator[AppealStore]:
-    url = None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    async with engine_on(tmp_path, url) as engine:
+@pytest.fixture
+async def store(database: URL) -> AsyncIterator[AppealStore]:
+    async with engine_on(database) as engine:
         await asyncio.gather(*(create_tables(engine, metadata) for _ in range(3)))  # as when processes start at once
         yield AppealStore(engine)
 

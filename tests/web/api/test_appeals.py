@@ -22,29 +22,29 @@ async def stop(api: Api) -> None:
 
 
 async def test_r18_an_appeal_is_filed_by_the_agency_and_approved_by_support_which_ends_the_permanent_hold(
-    quick: Api,
+    on_both: Api,
 ) -> None:
-    await stop(quick)
-    filed = await quick.call("POST", "contacts/c1/appeals", FILED, key="agency")
+    await stop(on_both)
+    filed = await on_both.call("POST", "contacts/c1/appeals", FILED, key="agency")
     assert (filed.status, filed.body["status"], filed.body["evidence"]) == (201, "open", PROOF)
-    listed = await quick.call("GET", "appeals?status=open", key="user")
+    listed = await on_both.call("GET", "appeals?status=open", key="user")
     assert [each["id"] for each in listed.body["appeals"]] == [filed.body["id"]]
-    approved = await quick.call("POST", f"appeals/{filed.body['id']}/approve", key="support")
+    approved = await on_both.call("POST", f"appeals/{filed.body['id']}/approve", key="support")
     assert (approved.status, approved.body["status"], approved.body["stays"]) == (200, "approved", [])
     assert approved.body["decided_by"] == {"kind": "support", "id": "key:support"}
-    assert [hold["cause"] for hold in (await quick.dnd())["holds"]] == ["manual"]
-    other_way = await quick.call("POST", f"appeals/{filed.body['id']}/reject", {"note": "no"}, key="support2")
+    assert [hold["cause"] for hold in (await on_both.dnd())["holds"]] == ["manual"]
+    other_way = await on_both.call("POST", f"appeals/{filed.body['id']}/reject", {"note": "no"}, key="support2")
     assert (other_way.status, other_way.problem) == (409, "appeal-decided")
-    operations = [row["operation"] for row in await quick.audited() if row["stage"] == "done"]
+    operations = [row["operation"] for row in await on_both.audited() if row["stage"] == "done"]
     assert operations == ["fileAppeal", "approveAppeal"]
 
 
-async def test_r18_a_rejected_appeal_lifts_nothing(quick: Api) -> None:
-    await stop(quick)
-    filed = await quick.call("POST", "contacts/c1/appeals", FILED)
-    rejected = await quick.call("POST", f"appeals/{filed.body['id']}/reject", {"note": "not hers"}, key="support")
+async def test_r18_a_rejected_appeal_lifts_nothing(on_both: Api) -> None:
+    await stop(on_both)
+    filed = await on_both.call("POST", "contacts/c1/appeals", FILED)
+    rejected = await on_both.call("POST", f"appeals/{filed.body['id']}/reject", {"note": "not hers"}, key="support")
     assert (rejected.status, rejected.body["status"], rejected.body["note"]) == (200, "rejected", "not hers")
-    assert len((await quick.dnd())["holds"]) == 2
+    assert len((await on_both.dnd())["holds"]) == 2
 
 
 async def test_r18_no_approval_without_an_appeal(quick: Api) -> None:
