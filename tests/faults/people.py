@@ -90,6 +90,9 @@ class People:
     def any(self) -> Person:
         return self._rng.choice(self._people)
 
+    def never_held(self) -> Person:
+        return self._rng.choice([person for person in self._people if person.fate is Fate.NEVER_HELD])
+
     def to_change(self) -> Person | None:
         """Somebody whose holds may change now; None when nobody was found quickly."""
         for _ in range(20):

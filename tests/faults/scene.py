@@ -36,19 +36,29 @@ SEED = "FAULTS_SEED"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How long a scenario is: at least `requests`, and `rounds` of its fault."""
+    """How long a scenario is: at least `requests`, and `rounds` of its fault.
+
+    `freshness`: rounds of a hold and a request right behind it.
+    """
 
     name: str
     requests: int
     rounds: int
+    freshness: int
     load: Load
 
     def __str__(self) -> str:
         return self.name
 
 
-SHORT = Size("short", 2_000, 1, Load())
-LONG = Size("long", 20_000, 12, Load(events=60, people=2_000))
+SHORT = Size("short", 1_000, 1, 250, Load())
+LONG = Size("long", 20_000, 12, 12_000, Load(requests=300, events=60, people=2_000))
+
+LOOK_S = 0.05
+"""Between two looks at a condition; some ask a guard that has better to do."""
+
+MOMENT_S = (0.15, 1.5)
+"""A random moment comes after so much load: shorter and longer than a transaction, a batch, a start."""
 
 
 class Scene:
@@ -90,16 +100,28 @@ class Scene:
     def topic(self, name: str) -> str:
         return self.prefix + name
 
-    def guard(self, name: str = "guard-1") -> Guard:
-        """A guard that is not started yet."""
+    def moment(self) -> int:
+        """Requests of a random moment."""
+        return max(1, int(self.rng.uniform(*MOMENT_S) * self.size.load.requests))
+
+    def guard(self, name: str = "guard-1", **settings: object) -> Guard:
+        """A guard that is not started yet. `settings`: its others, by key."""
         directory, port = self._directory / name, next(self._ports)
         variables = environment(self.prefix, self.kafka.bootstrap_servers, name, directory, port)
         variables["SENDGUARD_SESSION_TIMEOUT_MS"] = str(SESSION_MS)
-        variables |= {f"SENDGUARD_{key.upper()}": str(value) for key, value in PARTITIONS.items()}
+        variables |= {f"SENDGUARD_{key.upper()}": str(value) for key, value in (PARTITIONS | settings).items()}
         guard = Guard(variables, directory, port, self._watchdog)
         self._guards.append(guard)
         self._closing.callback(guard.kill)
         return guard
+
+    def start(self, *guards: Guard) -> None:
+        """The guards, and the load once each is ready: a slow start would only pile up requests."""
+        for guard in guards:
+            guard.start()
+        for guard in guards:
+            guard.wait_ready()
+        self.driver.start()
 
     def wait_decided(self, more: int) -> None:
         """Until so many more requests are decided, while the driver goes on."""
@@ -131,7 +153,7 @@ class Scene:
         """Until the condition holds; decisions are read and guards are supervised meanwhile."""
 
         def polled() -> bool:
-            self.decided.poll(0.02)
+            self.decided.poll(LOOK_S)
             for guard in self._guards:
                 if guard.restart_if_it_gave_up():
                     self.note("a guard gave up and is started again")
@@ -172,7 +194,8 @@ class Scene:
         return report
 
     def keep(self) -> Path:
-        """The folder with what may explain a failure; call it before anything is restored."""
+        """Stop sending, and return the folder with what may explain a failure. Before anything is restored."""
+        self.driver.close()
         sent = self.driver.sent if self.driver.produced else self.stage.sent
         return evidence.keep(self._directory / "kept", self.prefix, sent, self._judged, self.kafka.data_dir)
 

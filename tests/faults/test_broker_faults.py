@@ -19,13 +19,12 @@ LED = ("dnd.events", "outbound.requests", "outbound.decisions", "outbound.sms", 
 ACKNOWLEDGED_MEANWHILE = 20
 """Holds and lifts that a frozen leader must have missed before it is thawed."""
 
-ROUNDS_HELD = 5
+ROUNDS_HELD = 3
 """Freshness rounds that have to fail before a guard counts as held up for good."""
 
 
 def test_a_broker_killed_and_restarted_moves_its_leaders_and_costs_no_request(scene: Scene) -> None:
-    scene.guard().start()
-    scene.driver.start()
+    scene.start(scene.guard())
     scene.wait_all_partitions_decide()
     for number in range(scene.size.rounds):
         topic = scene.topic(LED[number % len(LED)])
@@ -43,8 +42,7 @@ def test_a_broker_killed_and_restarted_moves_its_leaders_and_costs_no_request(sc
 def test_a_leader_frozen_replaced_and_thawed_passes_no_stale_answer(scene: Scene) -> None:
     """Every second time the guard is frozen with it, so that it wakes with the old leader in mind."""
     guard = scene.guard()
-    guard.start()
-    scene.driver.start()
+    scene.start(guard)
     topic = scene.topic("dnd.events")
     scene.wait_all_partitions_decide()
     for number in range(2 * scene.size.rounds):
@@ -70,8 +68,7 @@ def test_a_leader_frozen_replaced_and_thawed_passes_no_stale_answer(scene: Scene
 
 def test_the_whole_cluster_stopped_and_started_again_loses_and_doubles_nothing(scene: Scene) -> None:
     guard = scene.guard()
-    guard.start()
-    scene.driver.start()
+    scene.start(guard)
     for number in range(scene.size.rounds):
         scene.wait_all_partitions_decide()
         if number % 2:
@@ -81,7 +78,7 @@ def test_the_whole_cluster_stopped_and_started_again_loses_and_doubles_nothing(s
                 each.kill()
         scene.fault("all down")
         guard.wait_not_ready("holding")
-        scene.driver.wait_produced(100)
+        scene.driver.wait_produced(scene.moment())
         scene.kafka.start_all()
     scene.finish()
     scene.judge()
@@ -89,8 +86,7 @@ def test_the_whole_cluster_stopped_and_started_again_loses_and_doubles_nothing(s
 
 def test_with_two_of_three_brokers_down_nothing_is_decided_and_then_all_of_it_is(scene: Scene) -> None:
     guard = scene.guard()
-    guard.start()
-    scene.driver.start()
+    scene.start(guard)
     outages: list[tuple[int, int]] = []
     for _ in range(scene.size.rounds):
         scene.wait_all_partitions_decide()
@@ -101,7 +97,7 @@ def test_with_two_of_three_brokers_down_nothing_is_decided_and_then_all_of_it_is
         guard.wait_not_ready("holding")
         began = now_ms()
         guard.wait_rounds_fail(ROUNDS_HELD)
-        scene.driver.wait_produced(100)
+        scene.driver.wait_produced(scene.moment())
         outages.append((began, now_ms()))
         scene.kafka.start_all()
     scene.finish()

@@ -11,8 +11,8 @@ from tests.faults.stage import Stage
 SMALL_BYTES = 20_000
 """`max.message.bytes` of the requests' topic, and far less than a big request."""
 
-LOAD = Load(requests=200.0, people=50, big=0.01)
-"""A big one every 300 requests, so that a new client gets some through before it breaks too."""
+LOAD = Load(requests=200.0, people=50, big_every=150)
+"""A new client gets some through before it breaks too."""
 
 REQUESTS = 200
 

@@ -17,8 +17,7 @@ def test_a_view_deleted_or_cut_short_while_the_guard_is_down_is_rebuilt_before_a
     scene: Scene,
 ) -> None:
     guard = scene.guard()
-    guard.start()
-    scene.driver.start()
+    scene.start(guard)
     for _ in range(scene.size.rounds):
         for damage in (delete, cut_short):
             scene.wait_all_partitions_decide()
@@ -44,8 +43,7 @@ def cut_short(view: Path, rng: random.Random) -> None:
 
 def test_a_guard_whose_group_lost_its_offsets_gives_no_second_decision(scene: Scene) -> None:
     guard = scene.guard()
-    guard.start()
-    scene.driver.start()
+    scene.start(guard)
     for number in range(scene.size.rounds):
         scene.wait_all_partitions_decide()
         guard.stop() if number % 2 else guard.kill()

@@ -14,10 +14,13 @@ from tests.faults.scene import Scene
 
 pytestmark = pytest.mark.cluster
 
-ROUNDS_HELD = 10
+ROUNDS_HELD = 4
 """Freshness rounds that have to fail before a guard counts as held up for good."""
 
-LOST = 60
+BATCH_RECORDS = 16
+"""Of a guard that meets big requests: a batch is halved until they are alone, each time with a new lane."""
+
+LOST = 30
 """Undecided requests that are deleted."""
 
 SMALL_BYTES = 40_000
@@ -26,8 +29,7 @@ SMALL_BYTES = 40_000
 
 def test_dnd_events_created_anew_under_a_running_guard_holds_until_the_view_is_republished(scene: Scene) -> None:
     guard = scene.guard()
-    guard.start()
-    scene.driver.start()
+    scene.start(guard)
     deleted: list[Record] = []
     for _ in range(scene.size.rounds):
         scene.wait_all_partitions_decide()
@@ -54,15 +56,15 @@ def nothing_is_decided(scene: Scene, guard: Guard) -> None:
     guard.wait_rounds_fail(ROUNDS_HELD)
     scene.decided.poll()
     before = scene.decided.total
-    scene.driver.wait_produced(200)
+    scene.driver.wait_produced(scene.moment())
     guard.wait_rounds_fail(ROUNDS_HELD)
     scene.decided.poll()
     assert scene.decided.total == before
 
 
-@pytest.mark.load(big=0.01)
+@pytest.mark.load(big_every=200)
 def test_a_request_too_large_for_its_output_leaves_a_stand_in_and_the_stream_goes_on(scene: Scene) -> None:
-    guard = scene.guard()
+    guard = scene.guard(batch_records=BATCH_RECORDS)
     guard.start()
     guard.wait_ready()  # a topic that takes too little would have refused the start
     for channel in BIG_CHANNELS:
@@ -76,8 +78,7 @@ def test_a_request_too_large_for_its_output_leaves_a_stand_in_and_the_stream_goe
 
 def test_requests_deleted_undecided_stop_their_partition_until_an_operator_skips_them(scene: Scene) -> None:
     guard = scene.guard()
-    guard.start()
-    scene.driver.start()
+    scene.start(guard)
     requests = scene.topic("outbound.requests")
     deleted: list[Record] = []
     for number in range(scene.size.rounds):
