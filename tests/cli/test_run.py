@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -60,11 +60,14 @@ class Process:
 
 
 @asynccontextmanager
-async def service(environment: Mapping[str, str], *arguments: str) -> AsyncIterator[Process]:
+async def service(
+    environment: Mapping[str, str], *arguments: str, module: Sequence[str] = ("gateway.cli",)
+) -> AsyncIterator[Process]:
+    """`module`: what `sendguard` is for this one, with arguments of its own."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "gateway.cli",
+        *module,
         "run",
         *arguments,
         env={**os.environ, **environment},

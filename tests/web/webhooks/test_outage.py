@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
+import itertools
+import random
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from gateway.accounts import Accounts
-from gateway.app import Service
 from gateway.localkafka import LocalKafka, LocalKafkaConfig
 from gateway.metrics import Metrics
 from gateway.roles import Services
@@ -25,7 +22,7 @@ from gateway.streams.topics import apply
 from gateway.web import role
 from gateway.web.role import build
 from gateway.web.server import HttpServer
-from tests.cli.test_run import Process, service
+from tests.cli.test_run import service
 from tests.kafka.outside import until_awaited
 from tests.running import (
     DEADLINE_S,
@@ -40,24 +37,13 @@ from tests.running import (
     until,
 )
 from tests.web.webhooks.calling import Provider, accounts_in
+from tests.web.webhooks.processes import AWAY, calling, drained, keys, phone, port_of, spooled
 
-AWAY = "127.0.0.1:1"
-"""Where no Kafka is."""
+STOPS_AT_ONCE = 5
+BETWEEN_STOPS_S = 0.5
 
-
-def phone(number: int) -> str:
-    return f"+1415555{number:04d}"
-
-
-@asynccontextmanager
-async def calling(gateway: Service | int) -> AsyncIterator[Provider]:
-    """A provider that calls the service, or the port."""
-    if isinstance(gateway, Service):
-        listening = gateway
-        await until(lambda: listening.port)
-    port = gateway if isinstance(gateway, int) else gateway.port
-    async with aiohttp.ClientSession() as session:
-        yield Provider(f"http://127.0.0.1:{port}", session)
+KILLS = 3
+"""Of a process that Kafka is there for, each at another moment."""
 
 
 @pytest.fixture
@@ -74,13 +60,6 @@ def without_kafka(settings: Settings, folder: Path) -> Settings:
         http_port=0,
         accounts=str(folder / "accounts.toml"),
     )
-
-
-async def keys(settings: Settings, at_least: int) -> list[Any]:
-    """Subjects of the events in the log, one for each."""
-    outside = Outside.of(settings)
-    records = await asyncio.to_thread(outside.committed, outside.topics.dnd_events, at_least)
-    return [json.loads(record.key()) for record in records]
 
 
 async def test_a_stop_that_comes_while_kafka_is_away_at_the_start_is_kept_and_drained_later(
@@ -102,8 +81,18 @@ async def test_a_stop_that_comes_while_kafka_is_away_at_the_start_is_kept_and_dr
     assert [each["outcome"] for each in decisions] == ["dropped", "dropped", "dropped", "forwarded"]
 
 
-async def test_an_outage_while_stops_arrive_loses_none(tmp_path: Path, fresh_name: str) -> None:
-    """The broker is killed and started again under a running gateway; every STOP is answered with 200."""
+@pytest.mark.parametrize(
+    ("outage", "lasts_s"),
+    [
+        ("killed", 10.0),
+        pytest.param("killed", 60.0, marks=pytest.mark.soak),
+        pytest.param("frozen", 60.0, marks=pytest.mark.soak),
+    ],
+)
+async def test_an_outage_while_stops_arrive_loses_none(
+    tmp_path: Path, fresh_name: str, outage: str, lasts_s: float
+) -> None:
+    """They come all the time; each is answered with 200 before Kafka is back, and all of them count then."""
     accounts = str(accounts_in(tmp_path))
     with LocalKafka(LocalKafkaConfig()) as breakable:
         settings = settings_for(breakable, tmp_path / "data", fresh_name)
@@ -114,26 +103,30 @@ async def test_an_outage_while_stops_arrive_loses_none(tmp_path: Path, fresh_nam
             async with calling(await port_of(process)) as provider:
                 assert (await provider.text("STOP", phone(0))).status == 200
                 (broker,) = breakable.brokers
-                await asyncio.to_thread(broker.kill)
-                answers = await asyncio.gather(*[provider.text("STOP", phone(number)) for number in range(1, 40)])
-                assert {answer.status for answer in answers} == {200}
-                assert await spooled(provider) > 0
-                await asyncio.to_thread(broker.start)
+                away, back = (broker.freeze, broker.thaw) if outage == "frozen" else (broker.kill, broker.start)
+                await asyncio.to_thread(away)
+                stopped = await stops_for(lasts_s, provider)
+                assert await spooled(provider) == stopped
+                await asyncio.to_thread(back)
                 await until_awaited(lambda: drained(provider))
             outside = Outside.of(settings)
-            await asyncio.to_thread(outside.send, [request(number) for number in range(41)])
-            decisions = await asyncio.to_thread(outside.decisions, 41)
-    assert [each["outcome"] for each in decisions] == ["dropped"] * 40 + ["forwarded"]
+            await asyncio.to_thread(outside.send, [request(number) for number in range(stopped + 2)])
+            decisions = await asyncio.to_thread(outside.decisions, stopped + 2)
+    assert [each["outcome"] for each in decisions] == ["dropped"] * (stopped + 1) + ["forwarded"]
 
 
-async def drained(provider: Provider) -> bool:
-    return await spooled(provider) == 0
-
-
-async def spooled(provider: Provider) -> float:
-    """How many signals wait on its disk."""
-    async with provider.session.get(f"{provider.url}/metrics") as answer:
-        return sample(await answer.text(), "sendguard_spool_signals") or 0.0
+async def stops_for(lasts_s: float, provider: Provider) -> int:
+    """People 1, 2, ... say STOP, some at a time, all answered with 200; how many they are."""
+    stopped, ends_at = 0, time.monotonic() + lasts_s
+    while time.monotonic() < ends_at:
+        numbers = range(stopped + 1, stopped + 1 + STOPS_AT_ONCE)
+        answers = await asyncio.gather(*[provider.text("STOP", phone(number)) for number in numbers])
+        assert {answer.status for answer in answers} == {200}
+        stopped = numbers[-1]
+        await asyncio.sleep(
+            BETWEEN_STOPS_S
+        )  # that they come during all of the outage, and not only in its first second
+    return stopped
 
 
 async def test_kill_9_between_spool_and_drain_loses_nothing(
@@ -164,8 +157,38 @@ async def test_kill_9_between_spool_and_drain_loses_nothing(
     assert {phone(number) for number in answered} <= held
 
 
-async def port_of(process: Process) -> int:
-    return int((await process.says(re.compile(r"health on http://\S+:(\d+)/readyz")))[1])
+async def test_kill_9_in_mid_request_loses_nothing_that_was_answered(
+    kafka: LocalKafka, settings: Settings, tmp_path: Path, fresh_name: str
+) -> None:
+    """Again and again, with calls in every state; what is on disk from before is drained at the same time."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance, numbers = random.Random(seed), itertools.count()
+    await apply(settings)
+    there = environment_for(kafka, tmp_path / "data", fresh_name, accounts=str(tmp_path / "accounts.toml"))
+    answered: set[str] = set()
+
+    async def stops(provider: Provider) -> None:
+        while True:
+            person = phone(next(numbers))
+            assert (await provider.text("STOP", person)).status == 200
+            answered.add(person)
+
+    for kill in range(KILLS):
+        away = {"SENDGUARD_KAFKA_BOOTSTRAP_SERVERS": AWAY} if kill == 0 else {}
+        async with service(there | away, "--role", "http") as process:
+            async with calling(await port_of(process)) as provider:
+                await until(lambda: (spool_directory(settings) / "signals.sqlite").exists())
+                behind = len(answered) + chance.randrange(1, 60)
+                calls = [asyncio.create_task(stops(provider)) for _ in range(20)]
+                await until(lambda behind=behind: len(answered) > behind)  # type: ignore[misc]  # a loop's variable
+                process.signal(signal.SIGKILL)
+                ends = await asyncio.gather(*calls, return_exceptions=True)
+            assert [end for end in ends if not isinstance(end, aiohttp.ClientError)] == []
+            await process.ended()
+    async with running(settings, "http") as back:
+        await until(lambda: sample(back.metrics.exposition().decode(), "sendguard_spool_signals") == 0)
+    assert answered <= {subject[2] for subject in await keys(settings, len(answered))}
 
 
 async def test_neither_kafka_nor_disk_is_503_not_ready_and_better_by_itself(settings: Settings, tmp_path: Path) -> None:
