@@ -18,12 +18,13 @@ from gateway.dnd.model import Channel, Subject, SubjectKind
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A business that sends through the gateway."""
+    """A business that sends through the gateway, `per_second` messages at most to one of its providers."""
 
     id: str
     name: str
     region: str
     contacts: int
+    per_second: float = 50.0
 
 
 LOCATIONS: tuple[Location, ...] = (
