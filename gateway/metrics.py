@@ -28,6 +28,9 @@ BARRIER_BUCKETS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.
 HONOUR_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """An event is applied some ms after Kafka took it; a start that reads the log is not counted."""
 
+CHECK_AGE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)
+"""Of the last check when a provider's call begins: above 0.25 s it is made again."""
+
 WEBHOOK_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Some ms with Kafka, a second and more without; providers give up after 10 to 15 s."""
 
@@ -193,6 +196,21 @@ START_CHECKS = Spec(
     "STARTs close behind a STOP, by what the provider says of the START; only with later does it end anything.",
     ("result",),
 )
+SENT_KEPT = Spec(
+    "sent_messages_kept_total",
+    Kind.COUNTER,
+    "Messages that providers took, stored from their receipts.",
+    ("provider",),
+)
+RECEIPTS_UNREADABLE = Spec(
+    "receipts_unreadable_total", Kind.COUNTER, "Records of outbound.receipts that say nothing we can use."
+)
+SENT_LOOKUPS = Spec(
+    "sent_lookups_total",
+    Kind.COUNTER,
+    "Failures whose message was looked up; unknown and failed count from the moment they were told.",
+    ("result",),
+)
 WEBHOOKS = Spec(
     "webhooks_total",
     Kind.COUNTER,
@@ -207,6 +225,44 @@ WEBHOOKS_REFUSED = Spec(
 )
 WEBHOOK_SECONDS = Spec(
     "webhook_seconds", Kind.HISTOGRAM, "From a provider's call to our answer.", (), "s", WEBHOOK_BUCKETS_S
+)
+RECEIPTS = Spec(
+    "receipts_total",
+    Kind.COUNTER,
+    "Final receipts of forwarded requests, committed; each request has one.",
+    ("channel", "outcome"),
+)
+DISPATCH_TRIES = Spec(
+    "dispatch_tries_total",
+    Kind.COUNTER,
+    "Tries to send a message by how they ended; unavailable, not_fresh and not_connected made no call, and wait.",
+    ("channel", "result"),
+)
+DISPATCH_CHECK_AGE = Spec(
+    "dispatch_check_age_seconds",
+    Kind.HISTOGRAM,
+    "How old the last check of a message was when its call to the provider began.",
+    (),
+    "s",
+    CHECK_AGE_BUCKETS_S,
+)
+DISPATCH_MESSAGES = Spec(
+    "dispatch_messages",
+    Kind.GAUGE,
+    "Forwarded requests read and without a committed receipt (pending); of them in memory, or as offsets (parked).",
+    ("state",),
+)
+DISPATCH_FLYING = Spec("dispatch_tries_under_way", Kind.GAUGE, "Tries under way, of all accounts.")
+DISPATCH_ACCOUNTS = Spec(
+    "dispatch_accounts",
+    Kind.GAUGE,
+    "Provider accounts in use; broken: the provider does not know them at present; breaker_open: asked seldom.",
+    ("state",),
+)
+DISPATCH_PASSED_OVER = Spec(
+    "dispatch_passed_over_total",
+    Kind.COUNTER,
+    "Records of outbound.<channel> that the guard has not written: they were never decided, and are not sent.",
 )
 
 METRICS: tuple[Spec, ...] = (
@@ -249,9 +305,19 @@ METRICS: tuple[Spec, ...] = (
     SPOOL_AGE,
     SPOOL_UNREADABLE,
     START_CHECKS,
+    SENT_KEPT,
+    RECEIPTS_UNREADABLE,
+    SENT_LOOKUPS,
     WEBHOOKS,
     WEBHOOKS_REFUSED,
     WEBHOOK_SECONDS,
+    DISPATCH_TRIES,
+    DISPATCH_CHECK_AGE,
+    DISPATCH_MESSAGES,
+    DISPATCH_FLYING,
+    DISPATCH_ACCOUNTS,
+    DISPATCH_PASSED_OVER,
+    RECEIPTS,
 )
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])

@@ -56,7 +56,7 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One row. `carries_guarantee`: the guard reads or writes it, so a difference there may refuse the start."""
+    """One row. `carries_guarantee`: the guard or dispatch rests on it, so a difference there may refuse the start."""
 
     name: str
     key: str
@@ -185,5 +185,14 @@ class Topics:
             row(self.dnd_commands, "contact id", "workflow actions that set a contact's DND", delete),
             row(self.contacts, "[location_id, contact_id]", "CRM snapshots of contacts", compact),
             row(self.integrations, "[location_id, channel]", "channels connected and disconnected", compact),
-            row(self.receipts, "key of the request", "what became of every forwarded request", delete, Count.OUTPUTS),
+            TopicSpec(
+                self.receipts,
+                "key of the request",
+                "what became of every forwarded request",
+                Count.OUTPUTS,
+                delete,
+                Timestamps.BROKER,
+                OUTPUT_LIMIT_BYTES,
+                carries_guarantee=True,
+            ),
         ]

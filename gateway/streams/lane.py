@@ -155,8 +155,8 @@ class Lane:
             await producer.send_offsets_to_transaction({self._partition: next_offset}, self._group_id)
             await producer.commit_transaction()
 
-    async def _send(self, producer: AIOKafkaProducer, outputs: Outputs) -> None:
-        """Steps 8 and 9."""
+    async def _send(self, producer: AIOKafkaProducer, outputs: Outputs) -> list[RecordMetadata]:
+        """Steps 8 and 9; where each batch begins."""
         number = outputs.partition
         sent: list[asyncio.Future[RecordMetadata]] = []
         try:
@@ -169,8 +169,7 @@ class Lane:
             # aiokafka's word for a transaction that has failed meanwhile; why, is with what was sent before.
             await asyncio.gather(*sent)
             raise LaneError(f"the transaction ended before everything was sent: {error}") from error
-        for delivered in sent:
-            await delivered
+        return [await delivered for delivered in sent]
 
     async def _check_reader(self) -> None:
         position = await self._reader.position(self._partition)

@@ -194,7 +194,11 @@ def _topic_differences(
         expected = f"at least {wanted}" if rule.at_least and wanted != str(FOREVER) else wanted
         yield Difference(spec.name, rule.config, expected, value, _severity(rule.refuses(spec, value)))
     if spec.name == topics.decisions:
-        yield from _outlived(spec.name, topic, live.topics.get(topics.requests))
+        yield from _outlived(topic, spec.name, live, topics.requests, Severity.REFUSE)
+    if spec.name == topics.receipts:
+        for name in topics.outputs:
+            yield from _outlived(topic, spec.name, live, name, Severity.WARN)
+            yield from _unmatched(topic, spec.name, live, name, settings.count(spec.count))
 
 
 def _partition_differences(
@@ -218,14 +222,24 @@ def _partition_differences(
         yield Difference(spec.name, "partitions", expected, str(topic.partitions), severity)
 
 
-def _outlived(name: str, decisions: LiveTopic, requests: LiveTopic | None) -> Iterator[Difference]:
-    """A group without offsets resumes behind the last decision: that must not be gone before its request."""
-    if requests is None or not {"retention.ms"} <= decisions.configs.keys() & requests.configs.keys():
+def _unmatched(receipts: LiveTopic, name: str, live: LiveCluster, of: str, wanted: int) -> Iterator[Difference]:
+    """Dispatch serves a partition number once every channel's topic has it."""
+    output = live.topics.get(of)
+    if output is not None and wanted <= output.partitions < receipts.partitions:
+        expected = f"as many as {of} has, {output.partitions}"
+        yield Difference(name, "partitions", expected, str(receipts.partitions), Severity.WARN)
+
+
+def _outlived(results: LiveTopic, name: str, live: LiveCluster, of: str, severity: Severity) -> Iterator[Difference]:
+    """A group without offsets goes on by what was written last: a decision must not be gone before its request, nor a
+    receipt before the forwarded one."""
+    given = live.topics.get(of)
+    if given is None or not {"retention.ms"} <= results.configs.keys() & given.configs.keys():
         return
-    ours, theirs = decisions.configs["retention.ms"], requests.configs["retention.ms"]
+    ours, theirs = results.configs["retention.ms"], given.configs["retention.ms"]
     if not _at_least(ours, theirs):
-        expected = f"at least {theirs}, that of the requests"
-        yield Difference(name, "retention.ms against the requests", expected, ours, Severity.REFUSE)
+        expected = f"at least {theirs}, that of {of}"
+        yield Difference(name, f"retention.ms against {of}", expected, ours, severity)
 
 
 def _internal_differences(name: str, topic: LiveTopic, settings: TopicSettings) -> Iterator[Difference]:

@@ -42,16 +42,17 @@ def test_the_log_of_holds_is_kept_for_ever_dated_by_the_broker_and_flushed() -> 
     assert events.count is Count.EVENTS
 
 
-def test_what_the_guard_writes_has_the_partitions_and_the_room_of_what_it_reads() -> None:
+def test_what_is_written_for_a_request_has_the_partitions_and_the_room_of_what_it_reads() -> None:
     requests = TOPICS.spec(TOPICS.requests)
-    for name in (*TOPICS.outputs, TOPICS.decisions, TOPICS.dead):
+    for name in (*TOPICS.outputs, TOPICS.decisions, TOPICS.dead, TOPICS.receipts):
         assert TOPICS.spec(name).count is Count.OUTPUTS
         assert TOPICS.spec(name).max_message_bytes > requests.max_message_bytes
 
 
-def test_exactly_the_topics_the_guard_touches_carry_a_guarantee() -> None:
+def test_exactly_the_topics_guard_and_dispatch_rest_on_carry_a_guarantee() -> None:
     carrying = {spec.name for spec in TOPICS.specs if spec.carries_guarantee}
-    assert carrying == {TOPICS.requests, *TOPICS.outputs, TOPICS.decisions, TOPICS.dead, TOPICS.dnd_events}
+    ours = {TOPICS.requests, *TOPICS.outputs, TOPICS.decisions, TOPICS.dead, TOPICS.dnd_events, TOPICS.receipts}
+    assert carrying == ours
 
 
 def test_a_topic_that_is_not_ours_has_no_row() -> None:

@@ -129,8 +129,18 @@ def test_a_decision_must_not_be_deleted_before_its_request() -> None:
     for requests, decisions in ((two_weeks, week), ("-1", week)):
         live = with_configs("outbound.requests", retention_ms=requests)
         assert live.topics["outbound.decisions"].configs["retention.ms"] == decisions
-        name = "retention.ms against the requests"
+        name = "retention.ms against outbound.requests"
         assert found_in(live) == [("outbound.decisions", name, Severity.REFUSE)]
+
+
+def test_a_receipt_should_not_be_deleted_before_what_it_is_about() -> None:
+    live = with_configs("outbound.sms", retention_ms=str(14 * DAY_MS))
+    assert found_in(live) == [("outbound.receipts", "retention.ms against outbound.sms", Severity.WARN)]
+
+
+def test_receipts_that_have_grown_alone_are_named() -> None:
+    live = with_topic("outbound.receipts", replace(as_in_the_contract().topics["outbound.receipts"], partitions=8))
+    assert found_in(live) == [("outbound.receipts", "partitions", Severity.WARN)] * len(TOPICS.outputs)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +170,7 @@ def test_a_missing_or_unreadable_topic_is_refused_where_the_guard_needs_it(topic
         ("outbound.sms", 3, Severity.REFUSE),
         ("outbound.decisions", 3, Severity.REFUSE),
         ("outbound.dead", 3, Severity.REFUSE),
-        ("outbound.receipts", 3, Severity.WARN),
+        ("outbound.receipts", 3, Severity.REFUSE),
         ("dnd.state", 3, Severity.WARN),
         ("outbound.requests", 3, Severity.WARN),
         ("contacts", 1, Severity.WARN),
@@ -180,7 +190,7 @@ def test_requests_may_grow_once_the_outputs_have() -> None:
     assert found_in(replace(grown, topics=outputs)) == []
     too_early = with_topic("outbound.requests", replace(grown.topics["outbound.requests"], partitions=8))
     refused = [topic for topic, what, severity in found_in(too_early) if severity is Severity.REFUSE]
-    assert refused == [*TOPICS.outputs, "outbound.decisions", "outbound.dead"]
+    assert refused == [*TOPICS.outputs, "outbound.decisions", "outbound.dead", "outbound.receipts"]
 
 
 @pytest.mark.parametrize(("topic", "severity"), [("dnd.events", Severity.REFUSE), ("outbound.sms", Severity.WARN)])
