@@ -127,6 +127,7 @@ def parse(envelope: Envelope, location_id: str) -> Parsed:
                 at=moment(event, "timestamp"),
                 actor=_actor(event, subject),
                 evidence=_evidence(event),
+                message_id=_message_id(event) or None if word(event, "event") == "failed" else None,
             ),
         )
     )
@@ -164,6 +165,11 @@ def _actor(event: Json, subject: Subject) -> Actor:
     return Actor(ActorKind.PROVIDER, PROVIDER)
 
 
+def _message_id(event: Json) -> str:
+    """As sent, without the brackets that the answer to a send has around it."""
+    return text(member(member(event, "message"), "headers"), "message-id").strip().strip("<>")
+
+
 def _evidence(event: Json) -> dict[str, object]:
     """What a person needs to understand the hold. The SMTP answer is kept without the addresses it repeats."""
     status = member(event, "delivery-status")
@@ -176,7 +182,6 @@ def _evidence(event: Json) -> dict[str, object]:
         code=shown(text(status, "code")),
         enhanced_code=shown(text(status, "enhanced-code")),
         message=shown(message),
-        # As sent, without the brackets that the answer to a send has around it.
-        provider_message_id=text(member(member(event, "message"), "headers"), "message-id")[:HINT_LIMIT],
+        provider_message_id=_message_id(event)[:HINT_LIMIT],
         contact_id=contact_id if len(contact_id) <= HINT_LIMIT else "",
     )

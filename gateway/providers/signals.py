@@ -28,6 +28,8 @@ class OptOut:
 
     `at` (ms): when it became true, as the provider dates it; None = the moment we received it.
     `event_id` is the same for every delivery of the same fact.
+    `message_id`: the provider's id of the message of ours that failed. Without `at` it is true since that message was
+    created, if somebody knows when that was.
     """
 
     event_id: str
@@ -37,6 +39,7 @@ class OptOut:
     at: int | None
     actor: Actor
     evidence: Mapping[str, object] = field(default_factory=dict)
+    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

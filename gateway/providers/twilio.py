@@ -3,7 +3,8 @@
 Here are the failures (twilio.com/docs/messaging/guides/track-outbound-message-status); verifying and replies have files
 of their own. A failure may be told long after its message was created, and the callback has no time that could be
 relied on. So the creation time travels in the query of the status-callback URL, which Twilio signs with the rest: a
-late 30004 of a message older than START holds nothing again.
+late 30004 of a message older than START holds nothing again. A URL without it names the message all the same, and the
+signal says which it is: `gateway.sent` may know when it was sent.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def parse_status(
     }
     # `failed` and `undelivered` of one message with one code are one fact, so the status is not in the id.
     event_id, at = f"twilio:{sid}:{code}", _created_at(query.get("created_at", ""))
-    return Parsed((OptOut(event_id, subject, (Scope.SMS,), SMS_CAUSES[code], at, _TWILIO, kept(evidence)),))
+    return Parsed((OptOut(event_id, subject, (Scope.SMS,), SMS_CAUSES[code], at, _TWILIO, kept(evidence), sid),))
 
 
 def status_callback_url(

@@ -13,9 +13,11 @@ import msgspec
 
 from gateway.contract.topics import Count
 from gateway.settings.api import ApiSettings, contradictions
+from gateway.settings.dispatch import DispatchSettings
 from gateway.settings.errors import SettingsError
 from gateway.settings.rows import Raw, Setting, build, number, row, rows_of
 from gateway.settings.secret import Secret
+from gateway.settings.sent import SentSettings
 
 KAFKA_NAME = r"^[a-zA-Z0-9._-]*$"
 """What Kafka allows in names of topics and static members."""
@@ -205,6 +207,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     guard: GuardSettings
     http: HttpSettings
     api: ApiSettings
+    dispatch: DispatchSettings
+    sent: SentSettings
     instance_id: Annotated[
         str,
         row(

@@ -1,6 +1,6 @@
 """The door for provider signals: when `accept` returns they are in Kafka or on local disk, and cannot be lost any more.
 
-For each signal, those of one subject one after another:
+For each signal, those of one subject one after another (a failure is dated by its message first, if it can be):
 
 1. If earlier signals of the subject wait in the spool, it queues behind them (step 5).
 2. Read the subject's record behind a barrier, or without one when that does not pass soon.
@@ -25,8 +25,8 @@ from gateway.dnd.addresses import canonical
 from gateway.dnd.model import Subject
 from gateway.dnd.record import Record, RegisterKey
 from gateway.metrics import SIGNALS_PUBLISHED, SIGNALS_SPOOLED, Metrics
-from gateway.providers.signals import OptIn, Signal
-from gateway.signals.hooks import Contacts, StartCheck, followed
+from gateway.providers.signals import OptIn, OptOut, Signal
+from gateway.signals.hooks import Contacts, SentMessages, StartCheck, followed
 from gateway.signals.publish import NotAcknowledgedError, Publisher, RefusedError, records_of
 from gateway.signals.resolve import Known, cautious, contested, not_before, resolve, resolve_spooled
 from gateway.signals.spool import Spool, SpoolUnavailable
@@ -76,6 +76,7 @@ class SignalDoor:
         *,
         contacts: Contacts | None = None,
         start_check: StartCheck | None = None,
+        sent: SentMessages | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         """`clock`: ms since the epoch; the one that `received_at` is read from."""
@@ -85,6 +86,7 @@ class SignalDoor:
         self._metrics = metrics
         self._contacts = contacts
         self._start_check = start_check
+        self._sent = sent
         self._clock = clock
         self._turns = Turns()
 
@@ -127,8 +129,8 @@ class SignalDoor:
         """Events written, signals spooled."""
         events = spooled = 0
         async with self._turns.of(subject):
-            for signal in told:
-                written = None
+            for each in told:
+                signal, written = await self._completed(each), None
                 if not self._spool.holds_subject(subject):  # 1
                     written = await self._published(signal, subject, received_at)
                 if written is None:
@@ -137,6 +139,12 @@ class SignalDoor:
                 else:
                     events += written
         return events, spooled
+
+    async def _completed(self, signal: Signal) -> Signal:
+        """In the subject's turn: a START told meanwhile is not older than the failure."""
+        if self._sent is None or not isinstance(signal, OptOut):
+            return signal
+        return await self._sent.completed(signal)
 
     async def _published(self, signal: Signal, subject: Subject, received_at: int) -> int | None:
         """How many events Kafka has acknowledged; None when it has not."""

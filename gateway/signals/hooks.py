@@ -1,6 +1,7 @@
-"""What the door asks of parts of the gateway that have it: the directory of contacts, and the providers' own logs.
+"""What the door asks of parts of the gateway that have it: the directory of contacts, the providers' own logs, and the
+store of sent messages.
 
-Without them an address is held and freed all the same, and START counts as it was received.
+Without them an address is held and freed all the same, START counts as it was received, and so does a failure.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Protocol
 
 from gateway.dnd.model import Event
 from gateway.dnd.record import Mark
-from gateway.providers.signals import OptIn
+from gateway.providers.signals import OptIn, OptOut
 
 
 class Contacts(Protocol):
@@ -35,6 +36,14 @@ class StartCheck(Protocol):
         """Whether the provider says that `start` was sent later than what placed `stop`; None = it does not say.
 
         It keeps to a deadline of its own, some seconds, and does not raise."""
+
+
+class SentMessages(Protocol):
+    """HOOK for the store of sent messages: what a failure is about, where the provider's call does not say it (R16)."""
+
+    async def completed(self, told: OptOut) -> OptOut:
+        """The failure, dated by its message's creation where that is known. It keeps to a deadline of its own, below
+        a second, and does not raise."""
 
 
 async def followed(contacts: Contacts | None, events: Sequence[Event]) -> list[Event]:

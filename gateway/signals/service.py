@@ -20,7 +20,7 @@ from gateway.roles import Services
 from gateway.settings import Settings
 from gateway.signals.door import SignalDoor
 from gateway.signals.drain import Drainer
-from gateway.signals.hooks import Contacts, StartCheck
+from gateway.signals.hooks import Contacts, SentMessages, StartCheck
 from gateway.signals.known import FreshRecords
 from gateway.signals.publish import DRAIN_DEADLINE_S, PUBLISH_DEADLINE_S, Publisher
 from gateway.signals.spool import Spool
@@ -47,7 +47,12 @@ class Signals:
     """`door` for webhooks, `publisher` for whoever answers only when Kafka has acknowledged (API, commands)."""
 
     def __init__(
-        self, services: Services, *, contacts: Contacts | None = None, start_check: StartCheck | None = None
+        self,
+        services: Services,
+        *,
+        contacts: Contacts | None = None,
+        start_check: StartCheck | None = None,
+        sent: SentMessages | None = None,
     ) -> None:
         """Asks for the fresh state, so before the service has begun to run."""
         topic, metrics = services.topics.dnd_events, services.metrics
@@ -60,6 +65,7 @@ class Signals:
             metrics,
             contacts=contacts,
             start_check=start_check,
+            sent=sent,
         )
         # Of its own: nobody waits for what it writes, and a deadline passed at the door must not end its turn.
         self._draining = Publisher(services.clients, topic, DRAIN_DEADLINE_S)

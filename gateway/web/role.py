@@ -21,6 +21,7 @@ from gateway.clock import now_ms
 from gateway.directory.directory import Directory
 from gateway.directory.following import ContactsOfAddresses
 from gateway.roles import Services
+from gateway.sent import SentLookup, SentMessages
 from gateway.signals.known import FreshRecords
 from gateway.signals.service import Signals
 from gateway.signals.spool import SpoolUnavailable
@@ -48,7 +49,9 @@ class HttpRole:
         self._start_check = TwilioStartCheck(services.accounts, services.metrics)
         self._directory = Directory.of(services.settings)
         contacts = ContactsOfAddresses(self._directory, FreshRecords(services.fresh_state()).in_view, now_ms)
-        self._signals = Signals(services, contacts=contacts, start_check=self._start_check)
+        self._sent = SentMessages.of(services.settings)
+        lookup = SentLookup(self._sent, services.metrics)
+        self._signals = Signals(services, contacts=contacts, start_check=self._start_check, sent=lookup)
         self._api = ApiService(services, self._signals.publisher)
         self._topics_checked = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
@@ -96,6 +99,7 @@ class HttpRole:
         finally:
             await self._signals.spool.close()
             await self._directory.close()
+            await self._sent.close()
 
     async def _open_spool(self) -> None:
         """Until it is open, or somebody else (the drainer) goes on trying."""

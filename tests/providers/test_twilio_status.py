@@ -60,6 +60,7 @@ def test_r15_an_unreachable_handset_is_held_since_the_message_was_created() -> N
                     "contact_id": "c1",
                     "decision_id": "outbound.requests-3-4711",
                 },
+                message_id=f"SM{22:032x}",
             ),
         )
     )
