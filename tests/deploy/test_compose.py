@@ -34,7 +34,7 @@ from tests.deploy.files import (
     variables_of_compose,
 )
 
-WITH_DATABASE = {"http", "directory", "commands", "changes"}
+WITH_DATABASE = {"http", "directory", "commands", "changes", "receipts"}
 """Roles that read or write the directory: apart, each would have a SQLite file of its own, and see nobody else's."""
 
 THEIR_DATA = {
