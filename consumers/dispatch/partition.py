@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from consumers.dispatch.committing import Left
 from consumers.dispatch.offsets import Offsets
-from consumers.dispatch.session import Left, Part, Session
+from consumers.dispatch.session import Part, Session
 from consumers.dispatch.tracker import Tracker
 from gateway.contract.receipts import SOURCE, read_source
 from gateway.streams.settling import Frontier, Opened, Record, SettlingLane

@@ -54,7 +54,7 @@ class DispatchRole:
         self._pool: Pool | None = None
         self._flights = Flights()
         self._partitions: dict[int, Partition] = {}
-        self._caller = Caller()
+        self._caller = Caller(services.settings.dispatch.call_timeout_ms / 1000)
 
     async def run(self, stop: asyncio.Event) -> None:
         if not (await self._fresh.loaded(stop) and await self._integrations.loaded(stop)):

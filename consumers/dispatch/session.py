@@ -5,11 +5,11 @@ Theory of operation. Three tasks share the lane, each with clients of its own in
 * *reading*: the next records of all channels' topics. Each is pending in its topic's `Tracker` from then on. It goes
   to its line, or is parked (`parking`);
 * *feeding*: reads parked messages again when their line has room;
-* *settling*: final receipts, and with them how far everything is finished, in one transaction after another.
+* *committing*: final receipts and frontiers (`committing`).
 
 When one of them fails, or the partition is to be given up, what waits is withdrawn from the lines, calls under way
 are waited for, and the receipts that could not be committed are handed on to the next session of this process
-(`left`): so a message is tried again only if nobody knows what became of it.
+(`landing`): so a message is tried again only if nobody knows what became of it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
+from consumers.dispatch.committing import Committer, Left, Settled, set_within
 from consumers.dispatch.item import Header, Item, LineId, Unsendable, is_forwarded, line_of, read_item
 from consumers.dispatch.parking import Parking
 from consumers.dispatch.pool import Pool, not_configured
 from consumers.dispatch.tracker import Tracker
 from gateway.clock import now_ms
-from gateway.contract.receipts import SOURCE, Receipt, Source, encode_receipt, receipt_key
+from gateway.contract.receipts import Receipt, Source
 from gateway.dnd.model import Channel
 from gateway.guard.reading import DefaultRegion
-from gateway.streams.lane import LaneError
-from gateway.streams.settling import Frontier, Record, SettlingLane
+from gateway.streams.settling import Record, SettlingLane
 
 log = logging.getLogger(__name__)
 
@@ -40,38 +39,10 @@ FEED_RECORDS = 500
 """Read again at a time."""
 
 FULL_S = 0.1
-"""Until the next look whether parked messages have become fewer."""
-
-SETTLE_RECEIPTS = 1_000
-"""Receipts of one transaction."""
-
-LINGER_S = 0.02
-"""How long the first receipt of a transaction waits for others."""
-
-UNSETTLED_LIMIT = 500
-"""With so many receipts not committed nothing more is tried: what is sent without one is sent again after a crash."""
-
-STUCK_S = 1.0
-"""The same, when a transaction takes so long."""
-
-IDLE_COMMIT_S = 5.0
-"""How often the frontiers are committed when they move without receipts (markers, records that are not ours)."""
+"""Until the next look whether parked messages have become fewer, or calls have ended."""
 
 ENDING_S = 2.5
 """For calls under way when the partition is given up; below what a worker gets to drain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A final receipt, and whose."""
-
-    source: Source
-    key: bytes | None
-    receipt: Receipt
-
-
-Left = dict[Source, Settled]
-"""Receipts nobody has committed yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +59,7 @@ class Part:
 
 
 class Session:
-    """The origin of the items it reads."""
+    """The origin of the items it reads. `left`: receipts of messages that it will read, from the session before."""
 
     def __init__(
         self, part: Part, lane: SettlingLane, trackers: Mapping[str, Tracker], receipts_end: int, left: Left
@@ -96,17 +67,12 @@ class Session:
         self._part = part
         self._lane = lane
         self._trackers = trackers
-        self._committed = {topic: _frontier(tracker) for topic, tracker in trackers.items()}
-        self._receipts_end = receipts_end
+        self._committer = Committer(lane, part.receipts_topic, trackers, receipts_end, part.observe)
         self._left = left
         self._clock = asyncio.get_running_loop().time
         self._items: dict[LineId, set[Item]] = {}
-        self._unsettled: list[Settled] = []
-        self._to_settle = asyncio.Event()
         self._hungry = asyncio.Event()
-        self._settling_since: float | None = None
         self._ending = asyncio.Event()
-        self._last = asyncio.Event()
         self._no_flights = asyncio.Event()
         self._no_flights.set()
         self._topics = {channel: topic for topic, channel in part.channels.items()}
@@ -122,9 +88,7 @@ class Session:
 
     @property
     def congested(self) -> bool:
-        if self._ending.is_set() or len(self._unsettled) >= UNSETTLED_LIMIT:
-            return True
-        return self._settling_since is not None and self._clock() - self._settling_since > STUCK_S
+        return self._ending.is_set() or self._committer.behind
 
     def took_off(self) -> None:
         self.flying += 1
@@ -142,27 +106,28 @@ class Session:
             del self._items[item.line]
         self.parking.leave(item.line)
         self._hungry.set()
-        self._settle(Settled(item.source, item.key, receipt))
+        self._committer.add(Settled(item.source, item.key, receipt))
 
     # Its work.
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping` is set; then end in an orderly way. What the lane raises."""
-        settling = asyncio.create_task(self._settling(), name="dispatch settles")
+        committing = asyncio.create_task(self._committer.run(), name="dispatch commits")
         reading = asyncio.create_task(self._reading(), name="dispatch reads")
         feeding = asyncio.create_task(self._feeding(), name="dispatch feeds")
         stopped: asyncio.Task[object] = asyncio.create_task(stopping.wait(), name="stop signal")
-        working = (settling, reading, feeding)
+        working = (committing, reading, feeding)
         try:
             await asyncio.wait({*working, stopped}, return_when=asyncio.FIRST_COMPLETED)
             self.give_up()
             deadline = self._clock() + ENDING_S
             await asyncio.wait([reading, feeding], timeout=ENDING_S)
             if not any(task.done() and task.exception() for task in working):
-                await self._last_flights(deadline - self._clock())
-                self._last.set()
-                self._to_settle.set()
-                await asyncio.wait([settling])
+                await set_within(self._no_flights, deadline - self._clock())
+                if self.flying:
+                    log.warning("partition %d: %d calls take too long: made again", self._part.partition, self.flying)
+                self._committer.end()
+                await asyncio.wait([committing])
             for task in working:
                 if task.done():
                     task.result()
@@ -177,7 +142,6 @@ class Session:
         if self._ending.is_set():
             return
         self._ending.set()
-        self._to_settle.set()
         self._hungry.set()
         for line, items in self._items.items():
             self._part.pool.withdraw(line, items)
@@ -185,25 +149,21 @@ class Session:
     async def landing(self, stopping: asyncio.Event) -> Left:
         """After a failure: the receipts that nobody has committed, once all calls have ended, or soon after a stop."""
         while self.flying and not stopping.is_set():
-            await self._last_flights(FULL_S)
-        await self._last_flights(ENDING_S)
-        return {**self._left, **{settled.source: settled for settled in self._unsettled}}
-
-    async def _last_flights(self, seconds: float) -> None:
-        await self._set_within(self._no_flights, seconds)
+            await set_within(self._no_flights, FULL_S)
+        await set_within(self._no_flights, ENDING_S)
+        return {**self._left, **{settled.source: settled for settled in self._committer.unsettled}}
 
     async def _reading(self) -> None:
         while not self._ending.is_set():
             if self.parking.full:
                 await asyncio.sleep(FULL_S)
                 continue
-            receipts_end = self._receipts_end
+            receipts_end = self._committer.receipts_end
             for topic, (records, position) in (await self._lane.read_inputs(READ_RECORDS)).items():
                 if self._ending.is_set():
                     return
-                tracker = self._trackers[topic]
                 offsets = [record.offset for record in records]
-                pending = set(tracker.read(offsets, position, receipts_end))
+                pending = set(self._trackers[topic].read(offsets, position, receipts_end))
                 for record in records:
                     if record.offset in pending:
                         self._take_in(topic, record)
@@ -211,7 +171,7 @@ class Session:
     def _take_in(self, topic: str, record: Record) -> None:
         source = Source(topic, self._part.partition, record.offset)
         if (settled := self._left.pop(source, None)) is not None:
-            self._settle(settled)
+            self._committer.add(settled)
         elif not is_forwarded(_headers(record)):
             self._trackers[topic].finish(record.offset)
             self._part.passed_over()
@@ -247,56 +207,11 @@ class Session:
         found = read_item(record, source, line_id, self._part.default_region, now_ms(), self)
         if isinstance(found, Unsendable):
             self.parking.leave(line_id)
-            self._settle(Settled(source, record.key, found.receipt))
+            self._committer.add(Settled(source, record.key, found.receipt))
             return
         self._items.setdefault(line_id, set()).add(found)
         if not self._part.pool.add(found):
             self.settle(found, not_configured(found))
-
-    def _settle(self, settled: Settled) -> None:
-        self._unsettled.append(settled)
-        self._to_settle.set()
-
-    async def _settling(self) -> None:
-        """Ends when the last call has landed, or was given up, and nothing is left to settle."""
-        while not (self._last.is_set() and not self._unsettled):
-            self._to_settle.clear()
-            if not self._unsettled:
-                await self._set_within(self._to_settle, IDLE_COMMIT_S)
-            if not self._last.is_set():
-                await self._set_within(self._last, LINGER_S)
-            await self._commit()
-        await self._commit()  # frontiers
-
-    async def _set_within(self, event: asyncio.Event, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()
-
-    async def _commit(self) -> None:
-        if self._lane.renewal_due():
-            raise LaneError("the producers are renewed")
-        settled = self._unsettled[:SETTLE_RECEIPTS]
-        outputs = self._lane.outputs()
-        for each in settled:
-            headers = [(SOURCE, str(each.source).encode())]
-            value = encode_receipt(each.receipt)
-            outputs.append(self._part.receipts_topic, receipt_key(each.key), value, each.receipt.finished_at, headers)
-            self._trackers[each.source.topic].finish(each.source.offset)
-        frontiers = {topic: _frontier(tracker) for topic, tracker in self._trackers.items()}
-        moved = {topic: at for topic, at in frontiers.items() if at.offset != self._committed[topic].offset}
-        if not (settled or moved):
-            return
-        self._settling_since = self._clock()
-        self._receipts_end = max(self._receipts_end, await self._lane.settle(outputs, moved))
-        self._settling_since = None
-        self._committed.update(moved)
-        del self._unsettled[: len(settled)]
-        self._part.observe([each.receipt for each in settled])
-
-
-def _frontier(tracker: Tracker) -> Frontier:
-    return Frontier(tracker.frontier, tracker.receipts_from)
 
 
 def _headers(record: Record) -> Sequence[Header]:

@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from consumers.dispatch.checking import CHECK_VALID_S, Checked, Checker
-from consumers.dispatch.connecting import Caller, MaybeWritten, NotWritten
+from consumers.dispatch.connecting import Caller, MaybeWritten, NotWritten, Unwritable
 from consumers.dispatch.item import Item
 from consumers.dispatch.retrying import asked_s, pause_s
 from gateway.clock import now_ms
@@ -54,6 +54,7 @@ UNAVAILABLE_S = 1.0
 """Until the next look whether the channel is connected again."""
 
 UNKNOWN_OUTCOME = "unknown_outcome"
+UNWRITABLE = "unwritable_call"
 ADAPTER_FAULT = "adapter_fault"
 """Codes of receipts."""
 
@@ -139,6 +140,8 @@ class Trier:
 
         try:
             answer = await self._caller.call(call, recheck)  # 5
+        except Unwritable as error:
+            return _failed(item, sender, checked, UNWRITABLE, str(error), Learnt.NOTHING)
         except NotWritten as error:
             wait = pause_s(item.tries)
             return Tried("not_connected", wait_s=wait, learnt=Learnt.FAILS, why=str(error))

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.contract.topics import Count
 from gateway.settings.api import ApiSettings, contradictions
+from gateway.settings.dispatch import DispatchSettings
 from gateway.settings.errors import SettingsError
 from gateway.settings.rows import Raw, Setting, build, number, row, rows_of
 from gateway.settings.secret import Secret
@@ -206,6 +207,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     guard: GuardSettings
     http: HttpSettings
     api: ApiSettings
+    dispatch: DispatchSettings
     sent: SentSettings
     instance_id: Annotated[
         str,

@@ -222,7 +222,8 @@ class SettlingLane(Lane):
         async with asyncio.timeout(DELIVERY_DEADLINE_S):
             await producer.begin_transaction()
             written = await self._send(producer, outputs)
-            await producer.send_offsets_to_transaction(offsets, self._group_id)
+            if offsets:
+                await producer.send_offsets_to_transaction(offsets, self._group_id)
             await producer.commit_transaction()
         return max((each.offset + 1 for each in written), default=0)
 
