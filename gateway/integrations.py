@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from gateway.accounts import Accounts
 from gateway.contract.decisions import Unavailability
 from gateway.contract.forgiving import Unreadable
-from gateway.contract.integrations import IntegrationId, IntegrationStatus, read_integration
+from gateway.contract.integrations import FOUND_BY_DISPATCH, IntegrationId, IntegrationStatus, read_integration
 from gateway.contract.log import LogRecord
 from gateway.dnd.model import Channel
 from gateway.metrics import INTEGRATIONS, INTEGRATIONS_UNREADABLE, Metrics, Samples
@@ -44,6 +44,8 @@ class IntegrationTable:
         self._metrics = metrics
         self._statuses: dict[IntegrationId, IntegrationStatus] = {}
         self._unavailable: dict[IntegrationId, Unavailability] = {}
+        self.found_broken: set[IntegrationId] = set()
+        """Those disconnected because dispatch found that the provider does not know the account."""
         self._settings: Accounts | None = None
         """What `_unavailable` was made with."""
 
@@ -56,6 +58,10 @@ class IntegrationTable:
                 self._metrics.count(INTEGRATIONS_UNREADABLE)
                 continue
             identity = found.location_id, found.channel
+            if found.status is IntegrationStatus.DISCONNECTED and found.found_by == FOUND_BY_DISPATCH:
+                self.found_broken.add(identity)
+            else:
+                self.found_broken.discard(identity)
             if found.status is None:
                 self._statuses.pop(identity, None)
             else:
@@ -120,6 +126,10 @@ class Integrations:
     def status(self, location_id: str, channel: Channel) -> IntegrationStatus | None:
         """None = nobody has said anything about it."""
         return self._table.status(location_id, channel)
+
+    def found_broken(self) -> Collection[IntegrationId]:
+        """Channels that dispatch has found disconnected, in whatever process, and that wait to be found connected."""
+        return self._table.found_broken
 
     def enlisted(self, location_id: str) -> frozenset[Channel]:
         """The channels that can be sent on and switched (R7)."""

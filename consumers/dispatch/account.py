@@ -95,7 +95,9 @@ class Account:
         self._looked_at = 0.0
         self._tries: set[asyncio.Task[None]] = set()
         self.breaker = Breaker()
-        self.health = Health(name, self._senders, means.group, means.caller, means.announce, self._wake.set)
+        self.health = Health(
+            name, self._senders, self._waiting, means.group, means.caller, means.announce, self._wake.set
+        )
         self._pump = means.group.create_task(self._run(), name=f"account {name}")
 
     @property
@@ -132,6 +134,9 @@ class Account:
         self.health.end()
         for each in self._tries:
             each.cancel()
+
+    def _waiting(self) -> bool:
+        return any(len(line) for line in self._lines)
 
     async def _run(self) -> None:
         while True:

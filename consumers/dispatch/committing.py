@@ -22,8 +22,8 @@ RECEIPTS_AT_ONCE = 1_000
 LINGER_S = 0.02
 """How long the first receipt of a transaction waits for others."""
 
-UNSETTLED_LIMIT = 500
-"""Receipts that wait to be committed: with so many nothing more is tried."""
+UNSETTLED_LIMIT = 200
+"""Receipts of a partition that wait to be committed: with so many nothing more is tried."""
 
 STUCK_S = 1.0
 """A transaction takes milliseconds; with one that takes so long nothing more is tried."""

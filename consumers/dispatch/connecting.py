@@ -155,12 +155,10 @@ def _words(error: Exception) -> str:
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body; of a longer one its beginning, and the connection is given up."""
+    """The body; of a longer one its beginning. aiohttp gives up a connection that has not been read to the end."""
     parts: list[bytes] = []
     left = ANSWER_LIMIT_BYTES
     while left > 0 and (part := await response.content.read(left)):
         parts.append(part)
         left -= len(part)
-    if left == 0:
-        response.close()
     return b"".join(parts)

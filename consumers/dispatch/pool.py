@@ -7,7 +7,7 @@ time after its last one; an account is ended when it has no lines, is not called
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass
 
 from consumers.dispatch.account import Account, Means
@@ -38,7 +38,9 @@ class _Attached:
 class Pool:
     """`add` from any task of the loop while `run` runs."""
 
-    def __init__(self, accounts: Lookups, means: Means) -> None:
+    def __init__(self, accounts: Lookups, means: Means, found_broken: Callable[[], Collection[LineId]]) -> None:
+        """`found_broken`: the lines that are disconnected because some process of ours has found it."""
+        self._found_broken = found_broken
         self._lookups = accounts
         self._known: Accounts = accounts.current
         self._means = means
@@ -47,11 +49,7 @@ class Pool:
 
     def add(self, item: Item) -> bool:
         """Give the message to its line; False = nothing sends it."""
-        attached = self._lines.get(item.line)
-        if attached is None:
-            line = Line(item.line)
-            attached = _Attached(line, self._attach(line, self._lookups.current))
-            self._lines[item.line] = attached
+        attached = self._attached(item.line)
         if attached.account is None:
             return False
         attached.line.add(item)
@@ -79,6 +77,9 @@ class Pool:
 
     def look(self) -> None:
         accounts = self._lookups.current
+        for identity in list(self._found_broken()):
+            if (account := self._attached(identity).account) is not None:
+                account.health.found_broken(identity)
         changed = accounts is not self._known
         self._known = accounts
         for identity, attached in list(self._lines.items()):
@@ -97,6 +98,13 @@ class Pool:
             if not account.lines and not account.flying and not account.health.mending:
                 account.end()
                 del self.accounts[name]
+
+    def _attached(self, identity: LineId) -> _Attached:
+        attached = self._lines.get(identity)
+        if attached is None:
+            line = Line(identity)
+            attached = self._lines[identity] = _Attached(line, self._attach(line, self._lookups.current))
+        return attached
 
     def _attach(self, line: Line, accounts: Accounts) -> Account | None:
         found = serving(accounts, *line.identity)

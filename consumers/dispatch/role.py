@@ -67,7 +67,7 @@ class DispatchRole:
         try:
             async with asyncio.TaskGroup() as group:
                 means = Means(group, trier, self._caller, telling.publish, telling.announce, self._tried, self._flights)
-                pool = self._pool = Pool(services.accounts, means)
+                pool = self._pool = Pool(services.accounts, means, self._integrations.found_broken)
                 working = [
                     group.create_task(telling.run(), name="dispatch's telling"),
                     group.create_task(pool.run(), name="dispatch's accounts"),

@@ -14,7 +14,13 @@ from dataclasses import replace
 from consumers.dispatch.checking import Checker
 from consumers.dispatch.item import LineId
 from gateway.clock import now_ms
-from gateway.contract.integrations import Integration, IntegrationStatus, encode_integration, integration_key
+from gateway.contract.integrations import (
+    FOUND_BY_DISPATCH,
+    Integration,
+    IntegrationStatus,
+    encode_integration,
+    integration_key,
+)
 from gateway.dnd.addresses import canonical
 from gateway.fresh import FreshState
 from gateway.metrics import SIGNALS, SIGNALS_PUBLISHED
@@ -85,7 +91,7 @@ class Telling:
         log.warning("%s of location %s is %s, as %s answers", channel, location_id, status, provider)
         pause = FIRST_PAUSE_S
         while True:
-            value = encode_integration(Integration(location_id, channel, status, provider, now_ms()))
+            value = encode_integration(Integration(location_id, channel, status, provider, now_ms(), FOUND_BY_DISPATCH))
             try:
                 await self._announcer.write([Unwritten(integration_key(location_id, channel), value or b"")])
             except NotAcknowledgedError:

@@ -23,19 +23,25 @@ class IntegrationStatus(StrEnum):
     DISCONNECTED = "disconnected"
 
 
+FOUND_BY_DISPATCH = "dispatch"
+
 IntegrationId = tuple[str, Channel]
 """Location and channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One message. `status` is None when the record was withdrawn (a null value): unknown again. `updated_at` in ms."""
+    """One message. `status` is None when the record was withdrawn (a null value): unknown again. `updated_at` in ms.
+
+    `found_by`: FOUND_BY_DISPATCH where it was found out by sending; what somebody else says is theirs to take back.
+    """
 
     location_id: str
     channel: Channel
     status: IntegrationStatus | None
     provider: str = ""
     updated_at: int = 0
+    found_by: str = ""
 
 
 _SPELLINGS: dict[str, Channel] = {channel.value.lower(): channel for channel in Channel} | {
@@ -54,6 +60,7 @@ class _Message(msgspec.Struct):
     status: str
     provider: Any = None
     updated_at: Any = None
+    found_by: Any = None
 
 
 _decode = msgspec.json.Decoder(_Message).decode
@@ -77,6 +84,7 @@ def encode_integration(integration: Integration) -> bytes | None:
             "provider": integration.provider,
             "updated_at": integration.updated_at,
         }
+        | ({"found_by": integration.found_by} if integration.found_by else {})
     )
 
 
@@ -94,7 +102,8 @@ def read_integration(key: bytes | None, value: bytes | None, timestamp: int) -> 
     location_id, channel = _identity(message.location_id, message.channel)
     provider = message.provider if isinstance(message.provider, str) else ""
     updated_at = message.updated_at if type(message.updated_at) is int else timestamp
-    return Integration(location_id, channel, status, provider, updated_at)
+    found_by = message.found_by if isinstance(message.found_by, str) else ""
+    return Integration(location_id, channel, status, provider, updated_at, found_by)
 
 
 def _withdrawn(key: bytes | None, timestamp: int) -> Integration:

@@ -13,8 +13,9 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it came. `at`: seconds of the monotonic clock when it was read."""
+    """One call as it came. `sid`: the id it is given; `at`: seconds of the monotonic clock when it was read."""
 
+    sid: str
     account: str
     to: str
     form: Mapping[str, str]
@@ -44,9 +45,8 @@ class Provider:
     async def create(self, request: web.Request) -> web.Response:
         account = request.match_info["account"]
         form = {name: str(value) for name, value in (await request.post()).items()}
-        call = Call(account, form["To"], form, time.monotonic())
+        call = Call(f"SM{len(self.calls) + 1:032d}", account, form["To"], form, time.monotonic())
         self.calls.append(call)
-        sid = f"SM{len(self.calls):032d}"
         if account in self.broken:
             return refused(401, 20003, "Authenticate")
         self.under_way += 1
@@ -58,7 +58,7 @@ class Provider:
                 return await answer
         finally:
             self.under_way -= 1
-        return created(sid)
+        return created(call.sid)
 
     async def account(self, request: web.Request) -> web.Response:
         self.probes += 1

@@ -89,7 +89,7 @@ async def test_r16_an_opt_out_answer_stops_the_next_message_to_that_number(
         await gate.wait()
         if call.to == PHONE:
             return refused(400, 21610, "Attempt to send to unsubscribed recipient")
-        return created(f"SM{len(provider.calls):032d}")
+        return created(call.sid)
 
     provider = Provider(opted_out)
     async with dispatching(kafka, tmp_path, fresh_name, provider) as scene:
