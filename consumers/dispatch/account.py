@@ -29,7 +29,6 @@ from consumers.dispatch.mending import Announce, Health
 from consumers.dispatch.retrying import FIRST_THROTTLED_S, LONGEST_THROTTLED_S, asked_s, pause_s
 from consumers.dispatch.trying import Learnt, Tried, Trier
 from gateway.clock import now_ms
-from gateway.contract.receipts import ReceiptOutcome
 from gateway.providers.sending import Sender
 from gateway.providers.signals import OptOut
 
@@ -67,7 +66,8 @@ class Flights:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all accounts of a process share. `observe`: gets every try that has ended."""
+    """What all accounts of a process share. `observe`: gets every try that has ended; `connected`: whether a line is,
+    as far as anybody has said."""
 
     group: asyncio.TaskGroup
     trier: Trier
@@ -75,6 +75,7 @@ class Means:
     publish: Publish
     announce: Announce
     observe: Callable[[LineId, Tried], None]
+    connected: Callable[[LineId], bool]
     flights: Flights
 
 
@@ -182,12 +183,16 @@ class Account:
         for _ in range(len(self._lines)):
             line = self._lines[0]
             self._lines.rotate(-1)
-            if (item := line.take(now)) is not None:
+            if self._may_send(line) and (item := line.take(now)) is not None:
                 return line, item
         return None
 
+    def _may_send(self, line: Line) -> bool:
+        """A channel that is not connected must not use up the account's rate."""
+        return self.health.probing or self._means.connected(line.identity)
+
     def _soonest_s(self) -> float:
-        times = [at for line in self._lines if (at := line.soonest()) is not None]
+        times = [at for line in self._lines if self._may_send(line) and (at := line.soonest()) is not None]
         return max(0.001, min(times, default=float("inf")) - self._clock())
 
     def _expire(self) -> None:
@@ -252,5 +257,5 @@ def expire(line: Line, now: int) -> None:
     """Give up what waits and is past its time. `now` in ms."""
     for item in [item for item in line.waiting() if item.not_after < now and not item.withdrawn]:
         line.drop(item)
-        item.origin.settle(item, item.receipt(ReceiptOutcome.EXPIRED, now))
+        item.origin.settle(item, item.expired(now))
         line.finish(item)

@@ -24,6 +24,9 @@ from gateway.guard.reading import DefaultRegion, Readable, read_batch
 LIFETIME_MS = 24 * 3_600_000
 """Of a request without `not_after`, from its decision on."""
 
+UNKNOWN_OUTCOME = "unknown_outcome"
+"""Code of a receipt: it may have been sent."""
+
 INVALID = "invalid_request"
 """Code of a receipt: the request could be read when it was forwarded and cannot be any more (a setting changed)."""
 
@@ -86,12 +89,22 @@ class Item:
     tries: int = 0
     attempts: int = 0
     called_at: int | None = None
+    unclear: str | None = None
+    """Why it may have reached somebody already: what a try that is repeated ended with."""
     withdrawn: bool = False
     """Its partition is not ours any more, or is opened anew: it must not be tried."""
 
     @property
     def addresses(self) -> Sequence[bytes]:
         return self.readable.keys[1:]
+
+    def expired(self, finished_at: int) -> Receipt:
+        """Its time is over. Of a call that is repeated because its outcome is unclear nobody can say that it failed."""
+        if self.unclear is None:
+            return self.receipt(ReceiptOutcome.EXPIRED, finished_at)
+        receipt = self.receipt(ReceiptOutcome.FAILED, finished_at)
+        receipt.error = error_of(UNKNOWN_OUTCOME, self.unclear)
+        return receipt
 
     def receipt(self, outcome: ReceiptOutcome, finished_at: int) -> Receipt:
         """What all its receipts have."""

@@ -29,7 +29,9 @@ class Partition:
     async def serve(self, lane: SettlingLane, worker: SettlingWorker) -> None:
         finished = Finished(self._part)
         opened = await lane.resume(finished.take)  # 1
-        session = Session(self._part, lane, finished.trackers(opened), opened.receipts_end, self._still_left(finished))
+        session = Session(
+            self._part, lane, finished.trackers(opened), opened.receipts_end, self._still_left(finished, opened)
+        )
         self.session = session
         worker.serving()
         try:
@@ -42,10 +44,12 @@ class Partition:
             session.give_up()
             self.session = None
 
-    def _still_left(self, finished: Finished) -> Left:
+    def _still_left(self, finished: Finished, opened: Opened) -> Left:
         """A commit whose answer was lost may have been one."""
         return {
-            source: settled for source, settled in self._left.items() if not finished.has(source.topic, source.offset)
+            source: settled
+            for source, settled in self._left.items()
+            if source.offset >= opened.frontiers[source.topic].offset and not finished.has(source.topic, source.offset)
         }
 
 

@@ -66,7 +66,16 @@ class DispatchRole:
         self._caller.open()
         try:
             async with asyncio.TaskGroup() as group:
-                means = Means(group, trier, self._caller, telling.publish, telling.announce, self._tried, self._flights)
+                means = Means(
+                    group,
+                    trier,
+                    self._caller,
+                    telling.publish,
+                    telling.announce,
+                    self._tried,
+                    self._connected,
+                    self._flights,
+                )
                 pool = self._pool = Pool(services.accounts, means, self._integrations.found_broken)
                 working = [
                     group.create_task(telling.run(), name="dispatch's telling"),
@@ -117,6 +126,9 @@ class DispatchRole:
             self._settled,
             lambda: self._services.metrics.count(DISPATCH_PASSED_OVER),
         )
+
+    def _connected(self, line: LineId) -> bool:
+        return line not in self._integrations.unavailable()
 
     def _tried(self, line: LineId, tried: Tried) -> None:
         self._services.metrics.count(DISPATCH_TRIES, labels=(line[1], tried.word))

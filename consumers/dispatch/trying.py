@@ -22,7 +22,7 @@ from typing import assert_never
 
 from consumers.dispatch.checking import CHECK_VALID_S, Checked, Checker
 from consumers.dispatch.connecting import Caller, MaybeWritten, NotWritten, Unwritable
-from consumers.dispatch.item import Item
+from consumers.dispatch.item import UNKNOWN_OUTCOME, Item
 from consumers.dispatch.retrying import asked_s, pause_s
 from gateway.clock import now_ms
 from gateway.contract.decisions import Outcome as Decided
@@ -53,7 +53,6 @@ NOT_FRESH_S = 0.1
 UNAVAILABLE_S = 1.0
 """Until the next look whether the channel is connected again."""
 
-UNKNOWN_OUTCOME = "unknown_outcome"
 UNWRITABLE = "unwritable_call"
 ADAPTER_FAULT = "adapter_fault"
 """Codes of receipts."""
@@ -108,7 +107,7 @@ class Trier:
     async def attempt(self, item: Item, sender: Sender, *, as_probe: bool = False) -> Tried:
         """`as_probe`: whether the channel is connected is what the try shall tell."""
         if now_ms() > item.not_after:  # 1
-            return Tried("expired", item.receipt(ReceiptOutcome.EXPIRED, now_ms()))
+            return Tried("expired", item.expired(now_ms()))
         try:
             checked = await self._checker.check(item.readable, connected=as_probe)  # 2
             return await self._checked(item, sender, checked, as_probe=as_probe)
@@ -159,7 +158,7 @@ class Trier:
                 receipt.reasons = checked.reasons[:REASONS_LIMIT]
                 return Tried("dropped", receipt)
             case Decided.EXPIRED:
-                return Tried("expired", item.receipt(ReceiptOutcome.EXPIRED, now_ms()))
+                return Tried("expired", item.expired(now_ms()))
             case Decided.UNAVAILABLE:
                 return Tried("unavailable", wait_s=UNAVAILABLE_S, why="the channel is not connected")
             case Decided.INVALID:
@@ -250,6 +249,7 @@ def _meaning(item: Item, sender: Sender, checked: Checked, call: HttpCall, outco
 def _unclear(item: Item, sender: Sender, checked: Checked, call: HttpCall, outcome: Unclear, learnt: Learnt) -> Tried:
     """A provider that takes a call once only is asked again; with any other it may have been sent."""
     if call.repeatable:
+        item.unclear = f"{outcome.code}: {outcome.message}"
         return Tried("unclear", wait_s=pause_s(item.tries), learnt=learnt, why=outcome.code)
     message = f"{outcome.code}: {outcome.message}"
     return _failed(item, sender, checked, UNKNOWN_OUTCOME, message, learnt, word="unclear")
