@@ -34,8 +34,9 @@ LONG_S, SHORT_S = 16.0, 8.0
 def demo(once: bool, seed: int, seconds: float | None, port: int | None, keep: Path | None) -> None:
     """Start a local Kafka and the service, and play a campaign in which contacts opt out.
 
-    A sandbox provider writes down what it would have sent. At the end everything is read back from the topics and
-    checked. Then it stays up for your own requests until Ctrl-C.
+    Sandbox providers take what is sent, by their real HTTP, and tell by signed webhooks what people and carriers do. At
+    the end everything is read back from the topics and the providers' request log, and checked. Then it stays up for
+    your own requests until Ctrl-C.
 
     \b
     Example:

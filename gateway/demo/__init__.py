@@ -1,1 +1,1 @@
-"""What `make run` shows: a local Kafka, the service, a sandbox provider, a campaign, and an audit of the topics."""
+"""What `make run` shows: a local Kafka, the service, sandbox providers, a campaign, and its audit."""

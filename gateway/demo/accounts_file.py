@@ -28,19 +28,29 @@ class Keys:
         return cls(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
 
 
-def accounts_toml(locations: Sequence[Location], providers: ProviderAccounts, api_url: str, keys: Keys) -> str:
-    """The file. `api_url`: where the providers' APIs are."""
-    return "\n".join([*_locations(locations, providers, api_url), *_meta(providers, api_url), *_keys(keys)])
+BUSY_MESSAGES = 160
+"""What a busy location's account takes in the time of a campaign: about what is sent, so that a bulk send waits."""
 
 
-def _locations(locations: Sequence[Location], providers: ProviderAccounts, api_url: str) -> Iterator[str]:
+def accounts_toml(
+    locations: Sequence[Location], providers: ProviderAccounts, api_url: str, keys: Keys, duration_s: float
+) -> str:
+    """The file. `api_url`: where the providers' APIs are; `duration_s`: how long the campaign takes."""
+    busy_rate = BUSY_MESSAGES / duration_s
+    return "\n".join([*_locations(locations, providers, api_url, busy_rate), *_meta(providers, api_url), *_keys(keys)])
+
+
+def _locations(
+    locations: Sequence[Location], providers: ProviderAccounts, api_url: str, busy_rate: float
+) -> Iterator[str]:
     twilio = {each.location_id: each for each in providers.twilio}
     mailgun = {each.location_id: each for each in providers.mailgun}
     for location in locations:
         table = f"locations.{location.id}"
         yield f"[{table}]"
         yield f"default_region = {_text(location.region)}"
-        yield f"max_per_second = {location.per_second}"
+        if location.is_busy:
+            yield f"max_per_second = {busy_rate:g}"
         account, domain = twilio[location.id], mailgun[location.id]
         yield f"[{table}.twilio]"
         yield f"account_sid = {_text(account.sid)}"

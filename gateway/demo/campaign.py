@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
 from gateway.demo import messages, signals
 from gateway.demo.bad_requests import bad_requests
 from gateway.demo.messages import Workflow
 from gateway.demo.people import Contact, make_contacts
-from gateway.demo.steps import Campaign, Send, SendRaw, Signal, Step
-from gateway.dnd.model import Cause, Channel, Place, Scope
+from gateway.demo.signals import Kind
+from gateway.demo.steps import Appealed, Campaign, Deed, Send, SendRaw, Signal, Step, Switched, Texted
+from gateway.dnd.model import Cause, Channel, Scope
 
 HOUR_MS = 3_600_000
 
@@ -27,8 +29,19 @@ SIGNALS_BEGIN, SIGNALS_END = 0.05, 0.8
 AGAIN_BY = 0.97
 """START and users' lifts come before this part of the campaign is over."""
 
-STARTS, REDELIVERED, USER_LIFTS, REFUSED_LIFTS = 6, 4, 3, 2
-"""How many contacts reply START, signals are delivered twice, and holds a user lifts or may not lift."""
+START_AFTER = 0.3
+"""Between a STOP and the START of the same contact. Providers date messages in whole seconds: of two within one nobody
+can tell which was last, and the contact stays held."""
+
+STARTS, APPEALS, REDELIVERED, USER_LIFTS, REFUSED_LIFTS = 6, 1, 4, 3, 2
+"""How many contacts reply START, appeal, signals are delivered twice, and holds a user lifts or may not lift."""
+
+QUEUED_STOPS = 5
+"""Contacts who reply STOP while a message to them waits for its turn at the last hop: those of the busiest location who
+are written to last in the bulk send."""
+
+SOON = 0.005
+"""After the bulk send: its last messages wait."""
 
 
 def make_campaign(seed: int) -> Campaign:
@@ -37,20 +50,29 @@ def make_campaign(seed: int) -> Campaign:
     return _Maker(random).make()
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A contact that a signal has held."""
+
+    signal: Signal
+    contact: Contact
+    kind: Kind
+
+
 class _Maker:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._contacts = make_contacts(random)
         self._request_ids = (f"r-{number:05}" for number in itertools.count(1))
+        self._numbers = itertools.count(1)
+        self._in_bulk: list[tuple[float, Contact]] = []
+        """SMS of the bulk send in the busiest location."""
 
     def make(self) -> Campaign:
-        before = [
-            signals.place(kind, contact, self._random)
-            for kind in signals.BEFORE
-            for contact in self._random.sample(self._contacts, kind.count)
-        ]
-        steps = [*self._workflows(), *self._invoices(), *self._signals(), *self._bad()]
-        return Campaign(before, sorted(steps, key=lambda step: step.at))  # stable: a follow-up stays behind its signal
+        legacy = self._random.sample(self._contacts, signals.LEGACY)
+        before = [self._signal(0.0, deed) for kind in signals.BEFORE for _, deed in self._deeds(kind)]
+        steps = [*self._workflows(), *self._invoices(), *self._signals(), *self._queued_stops(), *self._bad()]
+        return Campaign(self._contacts, legacy, before, sorted(steps, key=lambda step: step.at))
 
     def _workflows(self) -> Iterator[Step]:
         for workflow in messages.WORKFLOWS:
@@ -58,7 +80,10 @@ class _Maker:
                 if self._random.random() < workflow.share:
                     channels, weights = list(workflow.weights), list(workflow.weights.values())
                     (channel,) = self._random.choices(channels, weights)
-                    yield self._send(self._random.uniform(workflow.begin, workflow.end), workflow, contact, channel)
+                    at = self._random.uniform(workflow.begin, workflow.end)
+                    if (workflow, channel) == (messages.OFFER, Channel.SMS) and contact.location.is_busy:
+                        self._in_bulk.append((at, contact))
+                    yield self._send(at, workflow, contact, channel)
 
     def _send(self, at: float, workflow: Workflow, contact: Contact, channel: Channel) -> Send:
         random = self._random
@@ -102,41 +127,53 @@ class _Maker:
             }
             yield Send(self._random.uniform(0.55, 1.0), body)
 
+    def _deeds(self, kind: Kind) -> Iterator[tuple[Contact, Deed]]:
+        for index, contact in enumerate(self._random.sample(self._contacts, kind.count)):
+            yield contact, kind.deed(contact, index)
+
+    def _signal(self, at: float, deed: Deed, follow_up: Scope | None = None) -> Signal:
+        """`follow_up`: the next message to the contact, what must not slip through, is on this scope."""
+        then = None if follow_up is None else self._follow_up(at, deed.contact, follow_up)
+        return Signal(at, next(self._numbers), deed, then)
+
     def _signals(self) -> Iterator[Step]:
-        random = self._random
-        placed: list[tuple[float, Contact, Place]] = []
+        held: list[_Held] = []
         for kind in signals.DURING:
-            for contact in random.sample(self._contacts, kind.count):
-                at, event = random.uniform(SIGNALS_BEGIN, SIGNALS_END), signals.place(kind, contact, random)
-                placed.append((at, contact, event))
-                yield Signal(at, [event])
-                yield self._follow_up(at, contact, kind.scope)
-        for at, _, event in random.sample(placed, REDELIVERED):
-            yield Signal(self._after(at), [event])
-        yield from self._lifts(placed)
+            for contact, deed in self._deeds(kind):
+                signal = self._signal(self._random.uniform(SIGNALS_BEGIN, SIGNALS_END), deed, kind.scope)
+                held.append(_Held(signal, contact, kind))
+                yield signal
+        by_providers = [each.signal for each in held if not isinstance(each.signal.deed, Switched)]
+        for signal in self._random.sample(by_providers, REDELIVERED):
+            yield Signal(self._after(signal.at), signal.number, signal.deed)
+        yield from self._lifts(held)
 
-    def _lifts(self, placed: list[tuple[float, Contact, Place]]) -> Iterator[Step]:
-        random = self._random
+    def _lifts(self, held: list[_Held]) -> Iterator[Step]:
+        def some(count: int, *causes: Cause) -> list[_Held]:
+            return self._random.sample([each for each in held if each.kind.cause in causes], count)
 
-        def some(count: int, *causes: Cause) -> list[tuple[float, Contact, Place]]:
-            return random.sample([each for each in placed if each[2].causes[0] in causes], count)
-
-        for at, contact, _ in some(STARTS, Cause.KEYWORD_OPT_OUT, Cause.CARRIER_OPT_OUT):
-            again = self._after(at)
-            yield Signal(again, [signals.start(contact, random)])
-            yield self._follow_up(again, contact, Scope.SMS)
+        early = [
+            each for each in some(signals.STOP.count, Cause.KEYWORD_OPT_OUT) if each.signal.at + START_AFTER < AGAIN_BY
+        ]
+        for each in early[:STARTS]:
+            again = self._after(each.signal.at + START_AFTER)
+            yield self._signal(again, Texted(each.contact, "START"), each.kind.scope)
+        for each in some(APPEALS, Cause.CARRIER_OPT_OUT):
+            yield self._signal(self._after(each.signal.at), Appealed(each.contact, Channel.SMS), each.kind.scope)
         lifted = some(USER_LIFTS, Cause.UNREACHABLE, Cause.BOUNCE)
-        refused = some(REFUSED_LIFTS, Cause.COMPLAINT)
-        for at, contact, event in lifted + refused:
-            again = self._after(at)
-            yield Signal(again, [signals.user_lift(event, random)])
-            yield self._follow_up(again, contact, event.scopes[0])
+        for each in lifted + some(REFUSED_LIFTS, Cause.COMPLAINT):
+            switched = Switched(each.contact, each.kind.scope, on=False)
+            yield self._signal(self._after(each.signal.at), switched, each.kind.scope)
+
+    def _queued_stops(self) -> Iterator[Step]:
+        last = sorted(self._in_bulk, key=lambda each: each[0])[-QUEUED_STOPS:]
+        for index, (_, contact) in enumerate(reversed(last)):
+            yield self._signal(messages.OFFER.end + SOON, signals.STOP.deed(contact, index), Scope.SMS)
 
     def _after(self, at: float) -> float:
         return self._random.uniform(at, AGAIN_BY)
 
     def _follow_up(self, at: float, contact: Contact, scope: Scope) -> Send:
-        """The next message to the contact, sent as soon as the signal is acknowledged: what must not slip through."""
         channel = self._random.choice(list(Channel)) if scope is Scope.ALL else Channel(scope.value)
         return self._send(at, messages.FOLLOW_UP, contact, channel)
 

@@ -16,17 +16,20 @@ PHONE = "+14155550123"
 
 LOCATION = "bright-smile"
 
-REQUEST = f'{{"request_id":"my-1","location_id":"{LOCATION}","contact_id":"me","channel":"SMS","to":"{PHONE}"}}'
+REQUEST = (
+    f'{{"request_id":"my-1","location_id":"{LOCATION}","contact_id":"me","channel":"SMS","to":"{PHONE}","body":"Hi"}}'
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the lines must name: how to call `sendguard`, where Kafka is, and the demo's files."""
+    """What the lines must name: how to call `sendguard`, where Kafka and the providers are, and the demo's files."""
 
     sendguard: str
     bootstrap_servers: str
     config: Path
     calls: Path
+    providers_url: str
 
 
 def command_as_started(argument: str) -> str:
@@ -68,4 +71,9 @@ def _steps(around: Surroundings) -> Iterator[tuple[str, list[str]]]:
             f"{command} dnd lift {LOCATION} --phone {PHONE} --channel SMS",
         ],
     )
-    yield "Watch what the sandbox provider is asked to send", [f"tail -f {shlex.quote(str(around.calls))}"]
+    texts = f"{around.providers_url}/phones/{PHONE}/texts"
+    yield (
+        "Reply from that phone, by a signed webhook of Twilio's",
+        [f"curl -d business={LOCATION} -d body=STOP {texts}"],
+    )
+    yield "Watch what the providers are asked to send", [f"tail -f {shlex.quote(str(around.calls))}"]

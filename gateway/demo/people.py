@@ -8,7 +8,7 @@ Numbers are spelt as people of the region type them, so the gateway has to read 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -18,17 +18,17 @@ from gateway.dnd.model import Channel, Subject, SubjectKind
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A business that sends through the gateway, `per_second` messages at most to one of its providers."""
+    """A business that sends through the gateway. `is_busy`: it sends more than its providers take at a time."""
 
     id: str
     name: str
     region: str
     contacts: int
-    per_second: float = 50.0
+    is_busy: bool = False
 
 
 LOCATIONS: tuple[Location, ...] = (
-    Location("bright-smile", "Bright Smile Dental", "US", 120),
+    Location("bright-smile", "Bright Smile Dental", "US", 120, is_busy=True),
     Location("corner-garage", "Corner Garage", "US", 60),
     Location("harbour-physio", "Harbour Physio", "GB", 90),
     Location("atelier-velo", "Atelier Vélo", "FR", 50),
@@ -103,11 +103,6 @@ def make_contacts(random: Random) -> list[Contact]:
                 )
             )
     return contacts
-
-
-def accounts_toml(locations: Sequence[Location] = LOCATIONS) -> str:
-    """The accounts file of the demo."""
-    return "\n".join(f'[locations.{each.id}]\ndefault_region = "{each.region}"\n' for each in locations)
 
 
 def _phones(region: str) -> Iterator[str]:

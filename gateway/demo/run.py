@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
 
 from gateway.demo.next_steps import Surroundings, command_as_started, next_steps
 from gateway.demo.setup import DemoError, Options, Place, choose_port, log_to, make_place, service_settings
@@ -59,11 +60,13 @@ def _kafka(options: Options, console: Console) -> Iterator[LocalKafka]:
 
 def _show(options: Options, place: Place, settings: Settings, started_as: str, console: Console) -> bool:
     show = Show(options, place, settings, console)
-    around = Surroundings(
-        command_as_started(started_as), settings.kafka.bootstrap_servers, config=place.config, calls=place.calls
-    )
+    command, servers = command_as_started(started_as), settings.kafka.bootstrap_servers
+
+    def after(providers_url: str) -> Iterator[Text]:
+        return next_steps(Surroundings(command, servers, place.config, place.calls, providers_url))
+
     try:
-        asyncio.run(show.run(next_steps(around)))
+        asyncio.run(show.run(after))
     except Exception:
         console.print(place.log_tail(), style="dim", markup=False, highlight=False)  # the file may be gone soon
         raise

@@ -12,24 +12,55 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.contract.decisions import Outcome
-from gateway.demo.calls import Call
+from gateway.contract.receipts import ReceiptOutcome
 from gateway.demo.honour import in_ms
-from gateway.demo.ledger import Decided, Figures
+from gateway.demo.ledger import Figures, Told
+from gateway.demo.providers.request_log import Asked
 from gateway.dnd.model import Channel
 
 WIDE = 112
 """Columns from which on two tables stand beside each other."""
 
-STYLES: dict[Outcome, str] = {
-    Outcome.FORWARDED: "green",
+STYLES: dict[str, str] = {
+    Outcome.FORWARDED: "cyan",
     Outcome.DROPPED: "red",
     Outcome.UNAVAILABLE: "yellow",
     Outcome.EXPIRED: "yellow",
     Outcome.INVALID: "magenta",
+    ReceiptOutcome.SENT: "green",
+    ReceiptOutcome.DROPPED: "bold red",
+    ReceiptOutcome.FAILED: "magenta",
 }
+"""Of outcomes and of receipts; `expired` is both."""
 
-SHOWN_OUTCOMES = (Outcome.FORWARDED, Outcome.DROPPED, Outcome.EXPIRED, Outcome.INVALID)
-"""Columns; `unavailable` needs an integration, which the demo has none of."""
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the channels' table, and what it counts."""
+
+    head: str
+    style: str
+    decided: tuple[Outcome, ...] = ()
+    finished: tuple[ReceiptOutcome, ...] = ()
+
+    def count(self, figures: Figures, channel: Channel | None) -> int:
+        return sum(figures.outcomes[channel, each] for each in self.decided) + sum(
+            figures.receipts[channel, each] for each in self.finished
+        )
+
+
+COLUMNS = (
+    Column("forwarded", "cyan", decided=(Outcome.FORWARDED,)),
+    Column("dropped", "red", decided=(Outcome.DROPPED,)),
+    Column("other", "yellow", (Outcome.UNAVAILABLE, Outcome.EXPIRED, Outcome.INVALID)),
+    Column("sent", "green", finished=(ReceiptOutcome.SENT,)),
+    Column("stopped", "bold red", finished=(ReceiptOutcome.DROPPED,)),
+)
+"""What the guard decided, and what became of the forwarded ones at dispatch. What is neither yet is waiting, and what a
+provider refused is in the list below."""
+
+SAID = (Outcome.FORWARDED, Outcome.DROPPED, Outcome.EXPIRED, Outcome.INVALID)
+"""Outcomes in a line; `unavailable` needs an account that does not work, which the demo has none of."""
 
 FIXED_LINES = 17
 """Everything but the latest calls and refusals in the narrow picture, and one line for the cursor."""
@@ -52,22 +83,22 @@ class Moment:
     progress: float
     elapsed_s: float
     figures: Figures
-    rate: float
     honour_p50_s: float | None
     honour_p99_s: float | None
     provider_calls: int
-    calls: Sequence[Call]
-    refused: Sequence[Decided]
+    calls: Sequence[Asked]
+    refused: Sequence[Told]
     problems: Sequence[str]
 
 
 def line(moment: Moment) -> str:
     """For a log file or a pipe."""
     figures = moment.figures
-    outcomes = ", ".join(f"{outcome} {figures.total(outcome)}" for outcome in SHOWN_OUTCOMES)
+    decided = ", ".join(f"{outcome} {figures.total(outcome)}" for outcome in SAID)
     return (
-        f"{moment.elapsed_s:5.1f} s  requests {figures.requests}, decisions {figures.decisions} ({outcomes}), "
-        f"opt-outs {figures.opt_outs}, provider calls {moment.provider_calls}, "
+        f"{moment.elapsed_s:5.1f} s  requests {figures.requests}, decisions {figures.decisions} ({decided}), "
+        f"sent {figures.sent()}, stopped at dispatch {figures.sent(ReceiptOutcome.DROPPED)}, "
+        f"waiting {figures.waiting}, opt-outs {figures.opt_outs}, provider calls {moment.provider_calls}, "
         f"honour time p50 {in_ms(moment.honour_p50_s)} p99 {in_ms(moment.honour_p99_s)}"
     )
 
@@ -108,30 +139,39 @@ def _bar(progress: float) -> RenderableType:
 
 def _channels(figures: Figures) -> Table:
     table = _table()
+    channels = (*Channel, None)
     table.add_column("channel", "all", min_width=8)
-    for outcome in SHOWN_OUTCOMES:
-        table.add_column(outcome, str(figures.total(outcome)), justify="right", style=STYLES[outcome])
-    for channel in (*Channel, None):
-        counts = [figures.outcomes[channel, outcome] for outcome in SHOWN_OUTCOMES]
-        table.add_row(channel or "unknown", *(str(count) if count else "·" for count in counts))
+    for column in COLUMNS:
+        total = sum(column.count(figures, channel) for channel in channels)
+        table.add_column(column.head, str(total), justify="right", style=column.style)
+    for channel in channels:
+        counts = [column.count(figures, channel) for column in COLUMNS]
+        table.add_row(channel or "unknown", *(str(count) if count else "" for count in counts))
     return table
 
 
 def _causes(figures: Figures) -> Table:
-    """As many rows as there are channels; the rarest causes share the last one."""
+    """As many rows as there are channels; the rarest causes share the last one. By the guard + at dispatch."""
     rows = len(Channel) + 1
     table = _table()
     table.add_column("dropped for", "all", min_width=len("suppressed_complaint"))
-    table.add_column("", str(figures.total(Outcome.DROPPED)), justify="right", style=STYLES[Outcome.DROPPED])
-    causes = figures.causes.most_common()
+    both = _both(figures.total(Outcome.DROPPED), figures.sent(ReceiptOutcome.DROPPED))
+    table.add_column("", both, justify="right", style="red", min_width=len("123+12"))
+    causes = (figures.causes + figures.causes_at_dispatch).most_common()
+    shown = [(cause, _both(figures.causes[cause], figures.causes_at_dispatch[cause])) for cause, _ in causes]
     if len(causes) > rows:
-        rare = causes[rows - 1 :]
-        causes = [*causes[: rows - 1], (f"{len(rare)} other causes", sum(count for _, count in rare))]
-    for cause, count in causes:
-        table.add_row(cause, str(count))
-    for _ in range(rows - len(causes)):
+        rare = [cause for cause, _ in causes[rows - 1 :]]
+        first, second = (sum(each[cause] for cause in rare) for each in (figures.causes, figures.causes_at_dispatch))
+        shown = [*shown[: rows - 1], (f"{len(rare)} other causes", _both(first, second))]
+    for cause, count in shown:
+        table.add_row(cause, count)
+    for _ in range(rows - len(shown)):
         table.add_row("", "")
     return table
+
+
+def _both(by_guard: int, at_dispatch: int) -> str:
+    return f"{by_guard}+{at_dispatch}" if at_dispatch else str(by_guard)
 
 
 def _numbers(moment: Moment) -> RenderableType:
@@ -140,39 +180,50 @@ def _numbers(moment: Moment) -> RenderableType:
         Text.assemble(
             ("requests ", "dim"),
             (str(figures.requests), "bold"),
-            ("  decisions ", "dim"),
+            ("  decided ", "dim"),
             (str(figures.decisions), "bold"),
-            (f" ({moment.rate:.0f}/s)", "dim"),
+            ("  waiting ", "dim"),
+            (str(figures.waiting), "bold"),
             ("  opt-outs ", "dim"),
             (f"{figures.opt_outs}", "bold"),
-            ("  honoured in ", "dim"),
+            ("  honour ", "dim"),
             (in_ms(moment.honour_p50_s), "bold cyan"),
-            (" (p99 ", "dim"),
+            (", p99 ", "dim"),
             (in_ms(moment.honour_p99_s), "cyan"),
-            (")", "dim"),
         )
     )
 
 
-def _calls(calls: Sequence[Call], count: int, room: int) -> Table:
-    table = _list(f"{count} provider calls (sandbox), the latest:")
+def _calls(calls: Sequence[Asked], count: int, room: int) -> Table:
+    table = _list(f"{count} calls to providers (sandbox), the latest:")
     for call in list(calls)[-room:]:
         more = f" +{len(call.to) - 1}" if len(call.to) > 1 else ""
-        table.add_row(Text(f"{call.channel:8}", style="green"), call.to[0] + more, Text(call.text, style="dim"))
+        style = "green" if call.message_id else "magenta"
+        said = call.text if call.message_id else f"refused: {call.code}"
+        table.add_row(Text(f"{call.channel:8}", style=style), "".join(call.to[:1]) + more, Text(said, style="dim"))
     return _filled(table, room)
 
 
-def _refused(refused: Sequence[Decided], room: int) -> Table:
-    table = _list("not forwarded, the latest:")
-    for decided in list(refused)[-room:]:
-        style = STYLES[decided.outcome]
-        channel = Text(f"{decided.channel or '?':8}", style=style)
-        table.add_row(channel, decided.to, Text(decided.why or decided.outcome, style=style))
+def _refused(refused: Sequence[Told], room: int) -> Table:
+    table = _list("not sent, the latest:")
+    for told in list(refused)[-room:]:
+        style = STYLES[told.outcome]
+        channel = Text(f"{told.channel or '?':8}", style=style)
+        stopped = "while it waited: " if told.outcome is ReceiptOutcome.DROPPED else ""
+        table.add_row(channel, told.to, Text(stopped + (told.why or told.outcome), style=style))
     return _filled(table, room)
 
 
 def _table() -> Table:
-    return Table(box=HEADED, show_edge=False, pad_edge=False, padding=(0, 1), show_footer=True, footer_style="bold")
+    return Table(
+        box=HEADED,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+        show_footer=True,
+        footer_style="bold",
+    )
 
 
 def _list(title: str) -> Table:
@@ -192,7 +243,7 @@ def _filled(table: Table, room: int) -> Table:
 
 
 def _beside(left: RenderableType, right: RenderableType) -> Table:
-    grid = Table.grid(padding=(0, 3))
+    grid = Table.grid(padding=(0, 2))
     grid.add_row(left, right)
     return grid
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.demo.people import accounts_toml
 from gateway.settings import Settings, load
 
 HTTP_HOST = "127.0.0.1"
@@ -69,10 +68,9 @@ class Place:
 
 
 def make_place(folder: Path, bootstrap_servers: str) -> Place:
-    """Write the settings another terminal needs to work with this demo."""
+    """Write the settings another terminal needs to work with this demo; the accounts file they name comes later."""
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder)
-    place.accounts.write_text(accounts_toml())
     place.config.write_text(
         f'kafka_bootstrap_servers = "{bootstrap_servers}"\n'
         "replication_factor = 1\n"

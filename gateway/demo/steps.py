@@ -5,10 +5,68 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.dnd.model import Event
+from gateway.demo.people import Contact
+from gateway.dnd.model import Channel, Scope
 
-NOW = 0
-"""Stands for the time of the step in the events' `at` and `through`."""
+
+@dataclass(frozen=True, slots=True)
+class Texted:
+    """The contact writes an SMS to the business."""
+
+    contact: Contact
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """The carrier did not deliver an SMS to the contact, for the reason that Twilio's `code` names."""
+
+    contact: Contact
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    """An email to the contact failed for good."""
+
+    contact: Contact
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Objected:
+    """The contact `unsubscribed`, or `complained` of spam."""
+
+    contact: Contact
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chose:
+    """The contact chose in WhatsApp to `stop` or to `resume` the business's marketing messages."""
+
+    contact: Contact
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """A user switches the contact's DND. Whether a hold may be lifted is for the causes table."""
+
+    contact: Contact
+    scope: Scope
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Appealed:
+    """A user appeals with proof that the contact wants messages on the channel, and support approves."""
+
+    contact: Contact
+    channel: Channel
+
+
+Deed = Texted | Undelivered | Bounced | Objected | Chose | Switched | Appealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +93,16 @@ class SendRaw:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Events happen: the next step comes after Kafka has acknowledged them."""
+    """Somebody does something outside; `then` is sent as soon as the service has answered.
+
+    Other steps do not wait for it, but for those about the same contact. The same `number` again: the provider delivers
+    what it told before once more.
+    """
 
     at: float
-    events: Sequence[Event]
+    number: int
+    deed: Deed
+    then: Send | None = None
 
 
 Step = Send | SendRaw | Signal
@@ -46,7 +110,12 @@ Step = Send | SendRaw | Signal
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """`before`: what was held when it began. `steps` in the order of their time."""
+    """`legacy`: contacts whose flag in the old CRM is on. `before`: what happened before it began.
 
-    before: Sequence[Event]
+    `steps` in the order of their time.
+    """
+
+    contacts: Sequence[Contact]
+    legacy: Sequence[Contact]
+    before: Sequence[Signal]
     steps: Sequence[Step]

@@ -11,14 +11,23 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.contract.decisions import Outcome
-from gateway.demo.audit import Fault, Report
+from gateway.contract.receipts import ReceiptOutcome
+from gateway.demo.audit.faults import Fault, Report
 from gateway.demo.honour import in_ms
 from gateway.demo.screen import STYLES
 
-TITLE = "Read back from the topics and the provider's log"
+TITLE = "Read back from the topics and the providers' request log"
 
 FINDINGS_SHOWN = 10
 """Each names one request; more do not help a reader."""
+
+
+NEVER = (
+    ("decisions on stale state", Fault.STALE),
+    ("forwarded to held addresses", Fault.FORWARDED_HELD),
+    ("provider calls to held addresses", Fault.HELD),
+)
+"""What there must be none of."""
 
 
 def busy(console: Console, what: str) -> AbstractContextManager[object]:
@@ -53,18 +62,31 @@ def _rows(report: Report) -> Iterator[tuple[Text, int, bool | None, str]]:
             yield Text(f"  {outcome}", STYLES[outcome]), outcomes[outcome], None, ""
     forwarded, invalid = outcomes.get(Outcome.FORWARDED, 0), outcomes.get(Outcome.INVALID, 0)
     yield Text("records on channel topics"), report.forwarded, report.forwarded == forwarded, "= forwarded"
-    yield Text("provider calls"), report.calls, report.calls == forwarded, "= forwarded"
     yield Text("dead letters"), report.dead, report.dead == invalid, "= invalid"
+    yield Text("final receipts"), sum(report.receipts.values()), _one_receipt_each(report), "= forwarded, one each"
+    for finished in ReceiptOutcome:
+        if finished in report.receipts:
+            yield Text(f"  {finished}", STYLES[finished]), report.receipts[finished], None, ""
+    sent = report.receipts.get(ReceiptOutcome.SENT, 0)
+    yield Text("messages providers took"), report.taken, report.taken == sent, "= sent, by the same ids"
+    yield Text("calls providers refused"), report.calls - report.taken, None, ""
     yield Text("recipients taken out of emails"), report.removed, None, ""
     yield Text("DND events, places and lifts"), report.events, None, ""
-    stale, held = report.count(Fault.STALE), report.count(Fault.HELD)
-    yield Text("decisions on stale state"), stale, stale == 0, "= 0"
-    yield Text("provider calls to held addresses"), held, held == 0, "= 0"
+    for what, count in sorted(report.occasions.items()):
+        yield Text(f"  {what}", "dim"), count, None, ""
+    for what, fault in NEVER:
+        count = report.count(fault)
+        yield Text(what), count, count == 0, "= 0"
 
 
 def _one_each(report: Report) -> bool:
     wrong = (Fault.UNDECIDED, Fault.DECIDED_TWICE, Fault.UNASKED)
     return report.requests == report.decisions and not any(report.count(fault) for fault in wrong)
+
+
+def _one_receipt_each(report: Report) -> bool:
+    wrong = (Fault.NO_RECEIPT, Fault.RECEIPT_TWICE, Fault.WRONG_RECEIPT)
+    return not any(report.count(fault) for fault in wrong) and sum(report.receipts.values()) == report.forwarded
 
 
 def _verdict(report: Report) -> RenderableType:

@@ -10,8 +10,11 @@ import msgspec
 
 from gateway.contract.decisions import DECISION_ID, Outcome
 from gateway.contract.events import encode_event, event_key
-from gateway.demo.audit import Fault, History, Report, audit
-from gateway.demo.calls import Call
+from gateway.contract.receipts import Receipt, ReceiptOutcome, encode_receipt
+from gateway.demo.audit.audit import audit
+from gateway.demo.audit.faults import Fault, Report
+from gateway.demo.audit.history import History
+from gateway.demo.providers.request_log import Asked
 from gateway.dnd.model import (
     Actor,
     ActorKind,
@@ -66,7 +69,7 @@ class Writer:
     """Puts a history together, request by request, as a guard would."""
 
     def __init__(self) -> None:
-        self.history = History([], [], {channel: [] for channel in Channel}, [], [], [])
+        self.history = History([], [], {channel: [] for channel in Channel}, [], [], [], [])
 
     def event(self, event: Event, timestamp: int, partition: int = 0) -> None:
         offset = sum(record.partition == partition for record in self.history.events)
@@ -80,9 +83,13 @@ class Writer:
         channel: Channel = Channel.SMS,
         state: State = (),
         removed: Sequence[str] = (),
-        called: bool = True,
+        finished: ReceiptOutcome = ReceiptOutcome.SENT,
+        called_after: int = 9,
     ) -> str:
-        """A request with its decision and what follows from it; the id of the decision."""
+        """A request with its decision and what follows from it; the id of the decision.
+
+        `called_after`: so long after the request the provider was called, and the receipt written (ms).
+        """
         offset = len(self.history.requests)
         name = f"outbound.requests-0-{offset}"
         value = _request(offset, channel, to)
@@ -106,10 +113,24 @@ class Writer:
             kept = [each for each in to if each not in removed] if isinstance(to, list) else to
             record = Tapped(channel.lower(), 0, offset, timestamp + 5, b"c1", _request(offset, channel, kept), ours)
             self.output(channel, record)
-            if called:
+            self.receipt(name, channel, finished, timestamp + called_after)
+            if finished is ReceiptOutcome.SENT:
                 reached = tuple(kept) if isinstance(kept, list) else (kept,)
-                self._extend("calls", Call(name, "loc1", "c1", channel, reached, "Hi", timestamp + 9))
+                self.call(name, channel, reached, timestamp + called_after)
         return name
+
+    def receipt(self, name: str, channel: Channel, outcome: ReceiptOutcome, at: int) -> None:
+        took = f"id-of-{name}" if outcome is ReceiptOutcome.SENT else None
+        receipt = Receipt(name, "r", "loc1", "c1", channel, None, outcome, at, provider_message_id=took)
+        offset = len(self.history.receipts)
+        self._extend("receipts", Tapped("outbound.receipts", 0, offset, at, b"c1", encode_receipt(receipt)))
+
+    def call(self, name: str, channel: Channel, to: tuple[str, ...], at: int, message_id: str | None = None) -> None:
+        """The provider is called for the decision, and takes it unless `message_id` is empty."""
+        took = f"id-of-{name}" if message_id is None else message_id
+        said = "" if channel is Channel.FB else name  # Messenger has no field for it
+        status = 201 if took else 400
+        self._extend("calls", Asked(at, "sandbox", "a", "loc1", channel, to, "Hi", status, took, "", said))
 
     def output(self, channel: Channel, record: Tapped) -> None:
         outputs = {**self.history.outputs, channel: [*self.history.outputs[channel], record]}

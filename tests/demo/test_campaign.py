@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import pytest
 
-from gateway.accounts import Accounts
 from gateway.contract.requests import SPELLINGS
 from gateway.demo.bad_requests import bad_requests
 from gateway.demo.campaign import make_campaign
-from gateway.demo.people import LOCATIONS, accounts_toml
-from gateway.demo.steps import Campaign, Send, SendRaw, Signal
+from gateway.demo.people import LOCATIONS
+from gateway.demo.steps import (
+    Appealed,
+    Bounced,
+    Campaign,
+    Chose,
+    Deed,
+    Objected,
+    Send,
+    SendRaw,
+    Signal,
+    Switched,
+    Texted,
+    Undelivered,
+)
 from gateway.dnd.addresses import recipient_key
-from gateway.dnd.model import Cause, Channel, Event, Lift, Place, SubjectKind
+from gateway.dnd.keywords import KeywordProfile, Word, classify
+from gateway.dnd.model import Cause, Channel, SubjectKind
 from gateway.guard.reading import read_batch
+from gateway.providers import mailgun
+from gateway.providers.twilio_codes import SMS_CAUSES
 from tests.demo.histories import no_region
 
 FICTION = re.compile(r"\+1[0-9]{3}55501[0-9]{2}|\+447700900[0-9]{3}|\+3363998[0-9]{4}")
@@ -32,11 +46,16 @@ def _campaign(request: pytest.FixtureRequest) -> Campaign:
 
 
 def sends(campaign: Campaign) -> list[Send]:
-    return [step for step in campaign.steps if isinstance(step, Send)]
+    then = [signal.then for signal in signals(campaign) if signal.then is not None]
+    return [*(step for step in campaign.steps if isinstance(step, Send)), *then]
 
 
-def events(campaign: Campaign) -> list[Event]:
-    return [event for step in campaign.steps if isinstance(step, Signal) for event in step.events]
+def signals(campaign: Campaign) -> list[Signal]:
+    return [step for step in campaign.steps if isinstance(step, Signal)]
+
+
+def deeds(campaign: Campaign, *kinds: type[Deed]) -> list[Deed]:
+    return [signal.deed for signal in signals(campaign) if isinstance(signal.deed, kinds)]
 
 
 def recipients(step: Send) -> Iterator[str]:
@@ -56,8 +75,10 @@ def test_another_seed_makes_another_campaign() -> None:
 
 def test_nobody_real_can_be_reached(campaign: Campaign) -> None:
     regions = {location.id: location.region for location in LOCATIONS}
-    addresses = [event.subject for event in (*campaign.before, *events(campaign))]
-    keys = {(subject.kind, subject.id) for subject in addresses}
+    keys: set[tuple[SubjectKind, str]] = set()
+    for contact in campaign.contacts:
+        addresses = [contact.address(channel) for channel in Channel]
+        keys |= {(subject.kind, subject.id) for subject in addresses}
     for step in sends(campaign):
         channel = SPELLINGS[str(step.body["channel"]).lower()]
         keys |= {recipient_key(channel, to, regions[str(step.body["location_id"])]) for to in recipients(step)}
@@ -74,25 +95,88 @@ def test_it_has_hundreds_of_contacts_in_several_locations_on_every_channel(campa
     assert {SPELLINGS[str(step.body["channel"]).lower()] for step in sends(campaign)} == set(Channel)
 
 
+def cause_of(deed: Deed) -> Cause | None:
+    """Why the contact will be held, by the tables of the providers; None = it is not."""
+    match deed:
+        case Texted(words=words):
+            said = classify(words, KeywordProfile.AS_SPECIFIED, ())
+            return Cause.KEYWORD_OPT_OUT if said is Word.OPT_OUT else None
+        case Undelivered(code=code):
+            return SMS_CAUSES[code]
+        case Bounced(reason=found):
+            cause = mailgun.REASONS[found]
+        case Objected(event=found):
+            cause = mailgun.EVENTS[found]
+        case Chose():
+            return Cause.PROVIDER_OPT_OUT
+        case Switched(on=on):
+            return Cause.MANUAL if on else None
+        case Appealed():
+            return None
+        case _:
+            assert_never(deed)
+    assert isinstance(cause, Cause)
+    return cause
+
+
 def test_every_cause_is_placed_and_some_are_lifted(campaign: Campaign) -> None:
-    causes = {
-        cause for event in (*campaign.before, *events(campaign)) if isinstance(event, Place) for cause in event.causes
-    }
-    assert causes == set(Cause)
-    assert sum(isinstance(event, Lift) for event in events(campaign)) > 5
+    causes = {cause_of(signal.deed) for signal in (*campaign.before, *signals(campaign))}
+    assert {*causes, Cause.LEGACY} - {None} == set(Cause)
+    assert len(campaign.legacy) == 10
+
+
+def test_each_way_in_and_out_of_a_hold_is_taken(campaign: Campaign) -> None:
+    """Issue: bounce, complaint, 30003, START and a support appeal each happen."""
+    assert any(isinstance(deed, Bounced) and deed.reason == "bounce" for deed in deeds(campaign, Bounced))
+    assert any(isinstance(deed, Objected) and deed.event == "complained" for deed in deeds(campaign, Objected))
+    assert any(isinstance(deed, Undelivered) and deed.code == "30003" for deed in deeds(campaign, Undelivered))
+    assert sum(isinstance(deed, Texted) and deed.words == "START" for deed in deeds(campaign, Texted)) > 3
+    assert len(deeds(campaign, Appealed)) == 1
+    assert sum(isinstance(deed, Switched) and not deed.on for deed in deeds(campaign, Switched)) == 5
+
+
+def test_who_starts_or_appeals_was_held_before(campaign: Campaign) -> None:
+    held: set[str] = set()
+    for signal in signals(campaign):
+        if isinstance(signal.deed, Appealed) or (isinstance(signal.deed, Texted) and signal.deed.words == "START"):
+            assert signal.deed.contact.id in held
+        elif cause_of(signal.deed) is not None:
+            held.add(signal.deed.contact.id)
 
 
 def test_some_signals_are_delivered_twice(campaign: Campaign) -> None:
-    ids = [event.event_id for event in events(campaign)]
-    assert len(ids) > len(set(ids))
+    numbers = [signal.number for signal in signals(campaign)]
+    assert len(numbers) - len(set(numbers)) == 4
+    first: dict[int, Deed] = {}
+    for signal in signals(campaign):
+        assert first.setdefault(signal.number, signal.deed) == signal.deed
 
 
 def test_a_message_follows_most_signals_at_once(campaign: Campaign) -> None:
-    follow_ups = 0
-    for step, following in zip(campaign.steps, campaign.steps[1:], strict=False):
-        if isinstance(step, Signal) and isinstance(following, Send):
-            follow_ups += following.body["workflow_id"] == "w-follow-up"
-    assert follow_ups > 70
+    follow_ups = [signal for signal in signals(campaign) if signal.then is not None]
+    assert len(follow_ups) > 70
+    for signal in follow_ups:
+        assert signal.then is not None
+        assert signal.then.body["contact_id"] == signal.deed.contact.id
+
+
+def test_some_stop_while_a_message_to_them_waits_in_the_bulk_send(campaign: Campaign) -> None:
+    """They are the last of a location that is written to faster than its account may send."""
+    written = [
+        (step.at, step.body["contact_id"])
+        for step in sends(campaign)
+        if step.body["workflow_id"] == "w-spring-offer"
+        and step.body["location_id"] == "bright-smile"
+        and SPELLINGS[str(step.body["channel"]).lower()] is Channel.SMS
+    ]
+    last = {contact for _, contact in sorted(written)[-5:]}
+    end = max(at for at, _ in written)
+    stopped = {
+        signal.deed.contact.id
+        for signal in signals(campaign)
+        if isinstance(signal.deed, Texted) and end < signal.at < end + 0.03 and signal.deed.contact.location.is_busy
+    }
+    assert last <= stopped
 
 
 def test_some_requests_have_expired_and_some_have_several_recipients(campaign: Campaign) -> None:
@@ -125,10 +209,3 @@ class Record:
 @pytest.mark.parametrize(("what", "value"), list(bad_requests()), ids=[what for what, _ in bad_requests()])
 def test_each_bad_request_is_one(what: str, value: bytes | None) -> None:
     assert read_batch([Record(value)], no_region).refused, what
-
-
-def test_the_accounts_file_names_the_region_of_every_location() -> None:
-    accounts = Accounts.parse(tomllib.loads(accounts_toml()), "demo")
-    assert {location.id: accounts.default_region(location.id) for location in LOCATIONS} == {
-        location.id: location.region for location in LOCATIONS
-    }

@@ -31,10 +31,12 @@ def test_a_command_on_the_path_is_called_by_its_name(tmp_path: Path, monkeypatch
 
 
 def test_every_line_is_complete() -> None:
-    around = Surroundings("sendguard", "127.0.0.1:1234", Path("/tmp/a b/c.toml"), Path("/tmp/calls"))  # noqa: S108
+    config, calls = Path("/tmp/a b/c.toml"), Path("/tmp/calls")  # noqa: S108
+    around = Surroundings("sendguard", "127.0.0.1:1234", config, calls, "http://127.0.0.1:4321")
     lines = [text.plain for text in next_steps(around)]
     assert "export SENDGUARD_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1234" in lines
     assert "export SENDGUARD_CONFIG='/tmp/a b/c.toml'" in lines
     assert any(line.endswith("| sendguard send -") for line in lines)
     assert any("kcat -P -b 127.0.0.1:1234" in line for line in lines)
     assert any(line.startswith("sendguard dnd set") for line in lines)
+    assert any(line.startswith("curl ") and "http://127.0.0.1:4321/phones/" in line for line in lines)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psutil
 import pytest
 
 from gateway.demo.setup import HTTP_HOST
+from gateway.dnd.model import Channel
 from tests.demo.running import PATIENCE_S, demo
 
 LINES_LIMIT = 80
@@ -32,18 +36,20 @@ def count_of(what: str, said: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run with --once: its exit code, what it said, and what it left behind."""
+    """A run with --once and --keep: its exit code, what it said, what it kept and what it left behind."""
 
     code: int
     said: str
+    kept: Path
     left: list[str]
 
 
 @pytest.fixture(scope="module", name="once")
 def _once(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    temporary = tmp_path_factory.mktemp("once")
-    with demo(temporary, "--once", "--seconds", "4") as running:
-        return Ended(running.ended(), running.said, is_left(temporary))
+    """The one whole run that most of the tests look at."""
+    temporary, kept = tmp_path_factory.mktemp("once"), tmp_path_factory.mktemp("kept")
+    with demo(temporary, "--once", "--seconds", "4", "--keep", str(kept)) as running:
+        return Ended(running.ended(), running.said, kept, is_left(temporary))
 
 
 def test_once_ends_by_itself_with_a_summary_that_balances(once: Ended) -> None:
@@ -55,14 +61,40 @@ def test_once_ends_by_itself_with_a_summary_that_balances(once: Ended) -> None:
     assert sum(outcomes.values()) == requests
     assert all(outcomes.values())
     assert count_of("records on channel topics", once.said) == outcomes["forwarded"]
-    assert count_of("provider calls", once.said) == outcomes["forwarded"]
     assert count_of("dead letters", once.said) == outcomes["invalid"]
-    assert count_of("provider calls to held addresses", once.said) == 0
     assert "Everything adds up." in once.said
 
 
-def test_once_leaves_nothing_behind(once: Ended) -> None:
+def test_every_forwarded_request_has_a_receipt_and_what_is_sent_was_taken_by_a_provider(once: Ended) -> None:
+    assert count_of("final receipts", once.said) == count_of("forwarded", once.said)
+    sent = count_of("sent", once.said)
+    assert count_of("messages providers took", once.said) == sent
+    calls = [json.loads(line) for line in (once.kept / "provider-calls.ndjson").read_text().splitlines()]
+    assert len([call for call in calls if call["message_id"]]) == sent
+    assert {call["provider"] for call in calls} == {"twilio", "mailgun", "meta", "http"}
+    assert {call["channel"] for call in calls} == set(Channel)
+
+
+def test_opt_outs_stop_the_next_message_and_those_that_wait_their_turn(once: Ended) -> None:
+    """R22: and no provider is called for somebody held."""
+    assert count_of("dropped_at_dispatch", once.said) > 0
+    for what in (
+        "decisions on stale state",
+        "forwarded to held addresses",
+        "provider calls to held addresses",
+    ):
+        assert count_of(what, once.said) == 0
+
+
+def test_what_opts_out_and_in_comes_by_the_services_own_doors(once: Ended) -> None:
+    for what in ("STOP replies", "START replies", "bounces", "spam complaints", "carrier: 30003", "appeals approved"):
+        assert count_of(rf"{what}.*?", once.said) > 0, what
+
+
+def test_once_leaves_nothing_behind_but_what_it_was_told_to_keep(once: Ended) -> None:
     assert once.left == []
+    assert (once.kept / "sendguard.log").stat().st_size > 0
+    assert any((once.kept / "kafka").iterdir())
 
 
 def test_without_a_terminal_it_prints_a_few_plain_lines(once: Ended) -> None:
@@ -103,19 +135,32 @@ def test_what_it_prints_for_another_terminal_works_as_it_stands(tmp_path: Path) 
         send = re.search(r"^echo .*\n  \| .* send -$", instructions, re.MULTILINE)
         hold = re.search(r"^.* dnd set .*$", instructions, re.MULTILINE)
         see = re.search(r"^.* dnd show .*\n.* dnd lift .*$", instructions, re.MULTILINE)
+        reply = re.search(r"^curl .* (http://\S+)$", instructions, re.MULTILINE)
         assert send is not None, instructions
         assert hold is not None, instructions
         assert see is not None, instructions
+        assert reply is not None, instructions
         exports = "\n".join(line for line in instructions.splitlines() if line.startswith("export "))
 
         in_another_terminal(exports, send[0])
         assert "forwarded" in running.until("my-1")
+        assert "sent as SM" in running.until("my-1")
         in_another_terminal(exports, hold[0], send[0])
         assert "dropped manual" in running.until("my-1")
         assert "manual" in in_another_terminal(exports, see[0], send[0])
         assert "forwarded" in running.until("my-1")
+        assert "sent as SM" in running.until("my-1")
+        assert "answered with 200" in texted(reply[1], business="bright-smile", body="STOP")  # what the curl line does
+        in_another_terminal(exports, send[0])
+        assert "dropped keyword_opt_out" in running.until("my-1")
         running.signal(signal.SIGTERM)
         assert running.ended() == 0, running.said
+
+
+def texted(url: str, **form: str) -> str:
+    with urllib.request.urlopen(url, data=urlencode(form).encode(), timeout=PATIENCE_S) as answer:  # noqa: S310 - ours
+        said: bytes = answer.read()
+        return said.decode()
 
 
 def in_another_terminal(*lines: str) -> str:
@@ -125,15 +170,6 @@ def in_another_terminal(*lines: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def test_keep_keeps_the_data_the_log_and_the_providers_calls(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    with demo(tmp_path, "--once", "--seconds", "1", "--keep", str(kept)) as running:
-        assert running.ended() == 0, running.said
-    assert count_of("provider calls", running.said) == len((kept / "provider-calls.ndjson").read_text().splitlines())
-    assert (kept / "sendguard.log").stat().st_size > 0
-    assert any((kept / "kafka").iterdir())
 
 
 def test_keep_refuses_a_folder_that_is_in_use(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from gateway.contract.decisions import Outcome
-from gateway.demo.audit import Fault, Finding
-from gateway.demo.calls import Call
-from gateway.demo.ledger import Decided, Figures
-from gateway.demo.screen import SHOWN_OUTCOMES, Moment, Screen, line
+from gateway.contract.receipts import ReceiptOutcome
+from gateway.demo.audit.faults import Fault, Finding
+from gateway.demo.ledger import Figures, Told
+from gateway.demo.providers.request_log import Asked
+from gateway.demo.screen import Moment, Screen, line
 from gateway.demo.summary import summary
 from gateway.dnd.model import Cause, Channel
 from tests.demo.histories import audited, clean
@@ -25,22 +26,25 @@ BUSY = Moment(
     elapsed_s=12.3,
     figures=Figures(
         requests=1234,
-        decisions=1230,
         opt_outs=105,
-        outcomes=Counter({(channel, outcome): 123 for channel in (*Channel, None) for outcome in SHOWN_OUTCOMES}),
+        outcomes=Counter({(channel, outcome): 123 for channel in (*Channel, None) for outcome in Outcome}),
+        receipts=Counter({(channel, outcome): 12 for channel in Channel for outcome in ReceiptOutcome}),
         causes=Counter({cause: 100 + number for number, cause in enumerate(Cause)}),
+        causes_at_dispatch=Counter({cause: 10 + number for number, cause in enumerate(Cause)}),
     ),
-    rate=120.0,
     honour_p50_s=0.0032,
     honour_p99_s=None,
     provider_calls=861,
-    calls=[Call("d", "loc1", "c1", Channel.EMAIL, ("zoë.1234@example.com",) * 3, MARKUP, 1)] * 20,
-    refused=[
-        Decided(
-            "r-1", "c-1", Channel.WHATSAPP, "(415) 555-0100", Outcome.DROPPED, "suppressed_complaint (temporary) " * 3
-        )
+    calls=[
+        Asked(1, "mailgun", "mg", "loc1", Channel.EMAIL, ("zoë.1234@example.com",) * 3, MARKUP, 200, "id"),
+        Asked(1, "twilio", "AC1", "loc1", Channel.SMS, ("+14155550100",), MARKUP, 400, code="21610"),
     ]
-    * 20,
+    * 10,
+    refused=[
+        Told("r-1", Channel.WHATSAPP, "(415) 555-0100", Outcome.DROPPED, "suppressed_complaint (temporary) " * 3),
+        Told("r-2", Channel.SMS, "(415) 555-0101", ReceiptOutcome.DROPPED, "keyword_opt_out on the address"),
+    ]
+    * 10,
     problems=[],
 )
 
@@ -69,6 +73,12 @@ def test_the_picture_shows_every_channel_the_commonest_causes_and_why_requests_w
         assert word in shown
 
 
+def test_the_picture_shows_what_dispatch_made_of_what_was_forwarded() -> None:
+    shown = "\n".join(lines(BUSY, 120, 40))
+    for word in ("sent", "stopped", "waiting 573", "109+19", "while it waited: keyword", "refused: 21610"):
+        assert word in shown
+
+
 def test_what_a_message_says_is_shown_as_it_is() -> None:
     assert "[red]Zoë[/red]" in "\n".join(lines(BUSY, 200, 40))
 
@@ -79,7 +89,14 @@ def test_what_the_service_waits_for_is_shown() -> None:
 
 def test_a_line_has_the_figures() -> None:
     shown = line(BUSY)
-    for word in ("requests 1234", "decisions 1230", "dropped 861", "provider calls 861", "p50 3.2 ms"):
+    for word in (
+        "requests 1234",
+        "dropped 861",
+        "sent 72",
+        "stopped at dispatch 72",
+        "provider calls 861",
+        "p50 3.2 ms",
+    ):
         assert word in shown
 
 
@@ -107,4 +124,4 @@ def test_the_summary_names_what_is_wrong() -> None:
 def test_the_summary_of_much_that_is_wrong_stays_short() -> None:
     shown = told(*(Finding(Fault.STALE, f"outbound.requests-0-{offset}") for offset in range(500)))
     assert "... and 490 more" in shown
-    assert len(shown.splitlines()) < 40
+    assert len(shown.splitlines()) < 50

@@ -78,7 +78,14 @@ class MailgunSandbox:
         )
 
     def _webhook(self, domain: MailgunDomain, recipient: str, fields: Event) -> Webhook:
-        about = next((each for each in self._events.newest_first() if each["recipient"] == recipient), None)
+        about = next(
+            (
+                each
+                for each in self._events.newest_first()
+                if (each["recipient"], each["domain"]) == (recipient, {"name": domain.name})
+            ),
+            None,
+        )
         carried = {name: about[name] for name in ("message", "user-variables")} if about else {}
         event = self._logged(domain, recipient, {**carried, **fields})
         url = f"{self._public_url}/webhooks/mailgun/{domain.location_id}"

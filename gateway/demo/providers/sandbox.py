@@ -16,6 +16,7 @@ from yarl import URL
 
 from gateway.demo.providers.accounts import ProviderAccounts
 from gateway.demo.providers.answering import Counter
+from gateway.demo.providers.handset import Handset
 from gateway.demo.providers.hooks import HookSandbox
 from gateway.demo.providers.mailgun import MailgunSandbox
 from gateway.demo.providers.meta import MetaSandbox
@@ -48,6 +49,7 @@ class SandboxProviders:
         self.mailgun = MailgunSandbox({each.name: each for each in accounts.mailgun}, public_url, counter)
         self.meta = MetaSandbox(accounts.meta, public_url, counter)
         self.hooks = HookSandbox({each.name: each for each in accounts.hooks}, counter)
+        self._handset = Handset(self.twilio, {each.location_id: each for each in accounts.twilio}, self.deliver)
         self.service_url = public_url
         """Where the service listens in truth; to be set when that is somewhere else."""
         self._session: aiohttp.ClientSession | None = None
@@ -64,7 +66,7 @@ class SandboxProviders:
     async def served(self, port: int = 0) -> AsyncIterator[SandboxProviders]:
         """From here on calls are answered and webhooks can be delivered. OSError when the port is in use."""
         app = web.Application(client_max_size=BODY_LIMIT_BYTES)
-        for provider in (self.twilio, self.mailgun, self.meta, self.hooks):
+        for provider in (self.twilio, self.mailgun, self.meta, self.hooks, self._handset):
             provider.add_to(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()

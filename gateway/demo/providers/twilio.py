@@ -94,7 +94,14 @@ class TwilioSandbox:
 
     def failed(self, account: TwilioAccount, person: str, code: str) -> Webhook:
         """The newest message to the person was not delivered. To whom none was sent: one from long ago."""
-        found = next((each for each in self._messages.newest_first() if each["to"] == person), None)
+        found = next(
+            (
+                each
+                for each in self._messages.newest_first()
+                if (each["to"], each["account_sid"]) == (person, account.sid)
+            ),
+            None,
+        )
         sid = str(found["sid"]) if found else new_sid("SM")
         if found is not None:
             found |= {"status": "undelivered", "error_code": int(code)}

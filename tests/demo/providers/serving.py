@@ -29,7 +29,7 @@ async def sandbox(folder: Path) -> AsyncIterator[SandboxProviders]:
 
 def accounts_of(running: SandboxProviders) -> str:
     """The accounts file a service has to work with the sandbox."""
-    return accounts_toml(TWO, running.accounts, running.url, Keys("user-key", "support-key"))
+    return accounts_toml(TWO, running.accounts, running.url, Keys("user-key", "support-key"), 8.0)
 
 
 def parsed_accounts(running: SandboxProviders) -> Accounts:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
+import aiohttp
 import pytest
 from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]  # ships no py.typed
 from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]
@@ -170,3 +171,15 @@ async def test_a_webhook_with_another_accounts_signature_is_refused_by_the_servi
     async with called_back(running) as (_, door):
         assert await running.deliver(Webhook(mine.url, theirs.headers, mine.body)) == 403
     assert door.told == []
+
+
+async def test_a_text_from_the_phone_in_the_hand_reaches_the_service(running: SandboxProviders) -> None:
+    url = f"{running.url}/phones/{PERSON}/texts"
+    async with called_back(running) as (_, door), aiohttp.ClientSession() as session:
+        async with session.post(url, data={"business": "bright-smile", "body": "STOP"}) as answer:
+            assert (answer.status, "answered with 200" in await answer.text()) == (200, True)
+        async with session.post(url, data={"business": "nobody", "body": "STOP"}) as answer:
+            assert answer.status == 404
+    (placed,) = door.told
+    assert isinstance(placed, OptOut)
+    assert placed.subject.id == PERSON

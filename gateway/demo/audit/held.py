@@ -69,6 +69,11 @@ class HoldLog:
                 positions[partition] = self._offsets[partition][earlier - 1] + 1
         return Standpoint(positions)
 
+    def moments(self, subjects: Iterable[Subject], since: int, until: int) -> list[Standpoint]:
+        """Where the log stood from one time (ms) to another, as far as it makes a difference to the subjects."""
+        told = {logged.timestamp + 1 for subject in subjects for logged in self._by_subject.get(subject, ())}
+        return [self.before(at) for at in (since, *sorted(at for at in told if since < at <= until))]
+
     def held(self, subject: Subject, channel: Channel, stood: Standpoint) -> bool:
         """Whether a hold on the channel or on ALL was in force."""
         record = EMPTY

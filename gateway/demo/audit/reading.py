@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 
 from gateway.contract.topics import Topics
-from gateway.demo.audit import History
-from gateway.demo.calls import CallLog
+from gateway.demo.audit.history import History
+from gateway.demo.providers.request_log import RequestLog
 from gateway.dnd.model import Channel
 from gateway.streams.clients import Clients
 from gateway.streams.tap import Tapped, tap
 
 
-async def read_history(clients: Clients, topics: Topics, calls: CallLog) -> History:
+async def read_history(clients: Clients, topics: Topics, calls: RequestLog) -> History:
     """Everything committed so far. KafkaUnreachableError.
 
     Consequences are read before what they rest on: a call made meanwhile would have no record, and a decision an event
@@ -20,7 +20,8 @@ async def read_history(clients: Clients, topics: Topics, calls: CallLog) -> Hist
     """
     called = calls.read()
     records: dict[str, list[Tapped]] = defaultdict(list)
-    for watched in ((topics.decisions, *topics.outputs, topics.dead), (topics.requests, topics.dnd_events)):
+    consequences = (topics.receipts,), (topics.decisions, *topics.outputs, topics.dead)
+    for watched in (*consequences, (topics.requests, topics.dnd_events)):
         async with tap(clients, watched) as tapped:
             async for batch in tapped.read_to_end():
                 for record in batch:
@@ -30,6 +31,7 @@ async def read_history(clients: Clients, topics: Topics, calls: CallLog) -> Hist
         decisions=records[topics.decisions],
         outputs={channel: records[topics.output(channel)] for channel in Channel},
         dead=records[topics.dead],
+        receipts=records[topics.receipts],
         events=records[topics.dnd_events],
         calls=called,
     )
