@@ -211,6 +211,34 @@ SENT_LOOKUPS = Spec(
     "Failures whose message was looked up; unknown and failed count from the moment they were told.",
     ("result",),
 )
+RECONCILE_CALLS = Spec(
+    "reconcile_calls_total",
+    Kind.COUNTER,
+    "Pages of lists of who opted out asked from providers, by the status of the answer; none: there was no answer.",
+    ("provider", "status"),
+)
+RECONCILE_READ = Spec(
+    "reconcile_entries_total", Kind.COUNTER, "Entries read of providers' lists of who opted out.", ("provider", "list")
+)
+RECONCILE_PLACED = Spec(
+    "reconcile_placed_total",
+    Kind.COUNTER,
+    "Holds placed because a provider's list had them and we had not.",
+    ("provider", "list"),
+)
+DRIFT = Spec(
+    "drift_addresses",
+    Kind.GAUGE,
+    "Addresses of which a provider's list and our holds differed when they were last compared, by the side.",
+    ("location", "provider", "list", "side"),
+)
+RECONCILE_AGE = Spec(
+    "reconcile_age_seconds",
+    Kind.GAUGE,
+    "Since when the provider's list that was read through longest ago has not been read through again.",
+    ("provider",),
+    "s",
+)
 WEBHOOKS = Spec(
     "webhooks_total",
     Kind.COUNTER,
@@ -308,6 +336,11 @@ METRICS: tuple[Spec, ...] = (
     SENT_KEPT,
     RECEIPTS_UNREADABLE,
     SENT_LOOKUPS,
+    RECONCILE_CALLS,
+    RECONCILE_READ,
+    RECONCILE_PLACED,
+    DRIFT,
+    RECONCILE_AGE,
     WEBHOOKS,
     WEBHOOKS_REFUSED,
     WEBHOOK_SECONDS,

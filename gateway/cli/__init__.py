@@ -8,6 +8,7 @@ from gateway.cli.broker import broker
 from gateway.cli.demo import demo
 from gateway.cli.dnd import dnd
 from gateway.cli.logs import be_quiet
+from gateway.cli.reconcile import reconcile
 from gateway.cli.run import run
 from gateway.cli.send import send
 from gateway.cli.settings import settings
@@ -15,7 +16,7 @@ from gateway.cli.skip import skip
 from gateway.cli.topics import topics
 from gateway.cli.view import view
 
-COMMANDS: tuple[click.Command, ...] = (run, demo, broker, topics, send, dnd, view, skip, settings)
+COMMANDS: tuple[click.Command, ...] = (run, demo, broker, topics, send, dnd, view, skip, reconcile, settings)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

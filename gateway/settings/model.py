@@ -15,6 +15,7 @@ from gateway.contract.topics import Count
 from gateway.settings.api import ApiSettings, contradictions
 from gateway.settings.dispatch import DispatchSettings
 from gateway.settings.errors import SettingsError
+from gateway.settings.reconcile import ReconcileSettings
 from gateway.settings.rows import Raw, Setting, build, number, row, rows_of
 from gateway.settings.secret import Secret
 from gateway.settings.sent import SentSettings
@@ -209,6 +210,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api: ApiSettings
     dispatch: DispatchSettings
     sent: SentSettings
+    reconcile: ReconcileSettings
     instance_id: Annotated[
         str,
         row(

@@ -34,7 +34,7 @@ from tests.deploy.files import (
     variables_of_compose,
 )
 
-WITH_DATABASE = {"http", "directory", "commands", "changes", "receipts"}
+WITH_DATABASE = {"http", "directory", "commands", "changes", "receipts", "reconcile"}
 """Roles that read or write the directory: apart, each would have a SQLite file of its own, and see nobody else's."""
 
 THEIR_DATA = {

@@ -56,6 +56,8 @@ MUST_ALERT = {
     "sendguard_oldest_undecided_retention_ratio",
     "sendguard_webhooks_refused_total",
     "sendguard_workers",
+    "sendguard_reconcile_age_seconds",
+    "sendguard_drift_addresses",
 }
 
 GRID_WIDTH = 24

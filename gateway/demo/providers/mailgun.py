@@ -1,7 +1,8 @@
-"""Mailgun's API as far as sending goes: messages, the event log, the domain; and what Mailgun tells by webhook.
+"""Mailgun's API as far as sending goes: messages, the event log, the suppression lists, the domain; and what Mailgun
+tells by webhook.
 
 documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun: messages (v3), events (v3), domains (v4, and v3 as
-before). A webhook carries the event as it stands in the log.
+before). A webhook carries the event as it stands in the log. Who stands on a list is sent to all the same.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from aiohttp import web
 from gateway.clock import now_ms
 from gateway.demo.providers.accounts import MailgunDomain
 from gateway.demo.providers.answering import Counter, Form, Newest, Refusal, Reply, opens, read_form
+from gateway.demo.providers.mailgun_lists import LISTS, SuppressionLists
 from gateway.demo.providers.request_log import Asked
 from gateway.demo.providers.webhooks import Webhook, mailgun_webhook
 from gateway.dnd.model import Channel
@@ -32,6 +34,11 @@ PAGE_LIMIT = 300
 
 _TO_FIELDS = ("to", "cc", "bcc")
 
+_LISTED = {"bounce": "bounces", "unsubscribed": "unsubscribes", "complained": "complaints"}
+"""Which list an event, or the reason of a failure, puts its recipient on."""
+
+_LIST_PATH = f"/v3/{{domain}}/{{list:{'|'.join(LISTS)}}}"
+
 Event = dict[str, object]
 
 
@@ -44,11 +51,14 @@ class MailgunSandbox:
         self._public_url = public_url
         self._counter = counter
         self._events: Newest[Event] = Newest()
+        self._suppressed = SuppressionLists()
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_post("/v3/{domain}/messages", self._send)
         app.router.add_get("/v3/{domain}/events", self._list_events)
         app.router.add_get("/{version:v[34]}/domains/{domain}", self._domain)
+        app.router.add_get(_LIST_PATH, self._list_suppressed)
+        app.router.add_delete(f"{_LIST_PATH}/{{address}}", self._unsuppress)
 
     def failed(self, domain: MailgunDomain, recipient: str, reason: str, code: int = 550) -> Webhook:
         """The newest message to the recipient failed for good."""
@@ -88,6 +98,8 @@ class MailgunSandbox:
         )
         carried = {name: about[name] for name in ("message", "user-variables")} if about else {}
         event = self._logged(domain, recipient, {**carried, **fields})
+        if listed := _LISTED.get(str(fields.get("reason", fields["event"]))):
+            self._suppressed.put(domain.name, listed, recipient)
         url = f"{self._public_url}/webhooks/mailgun/{domain.location_id}"
         return mailgun_webhook(url, event, domain.signing_key)
 
@@ -171,6 +183,24 @@ class MailgunSandbox:
         except Refusal as refusal:
             return refusal.reply.response()
         return Reply(200, {"domain": {"name": domain.name, "state": "active", "is_disabled": False}}).response()
+
+    async def _list_suppressed(self, request: web.Request) -> web.Response:
+        try:
+            domain = self._opened(request)
+        except Refusal as refusal:
+            return refusal.reply.response()
+        url = str(request.url.with_query(None))
+        return Reply(200, self._suppressed.page(domain.name, request.match_info["list"], request.query, url)).response()
+
+    async def _unsuppress(self, request: web.Request) -> web.Response:
+        try:
+            domain = self._opened(request)
+        except Refusal as refusal:
+            return refusal.reply.response()
+        address = request.match_info["address"]
+        if self._suppressed.take_off(domain.name, request.match_info["list"], address):
+            return Reply(200, {"message": "The address has been removed", "address": address}).response()
+        return Reply(404, {"message": "Address not found"}).response()
 
     def _opened(self, request: web.Request) -> MailgunDomain:
         """A key that is nobody's is refused before anything else; one of another domain does not see this one."""

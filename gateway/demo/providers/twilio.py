@@ -1,4 +1,5 @@
-"""Twilio's API (2010-04-01) as far as sending goes: messages, calls, the account; and what Twilio tells by webhook.
+"""Twilio's API (2010-04-01) as far as sending goes: messages, their log, calls, the account; and what Twilio tells by
+webhook.
 
 twilio.com/docs/messaging/api/message-resource, /docs/voice/api/call-resource, /docs/iam/api/account; errors as in
 twilio.com/docs/api/errors. Who replies with one of Twilio's opt-out words to a number is refused there from then on
@@ -17,6 +18,7 @@ from gateway.clock import now_ms
 from gateway.demo.providers.accounts import TwilioAccount
 from gateway.demo.providers.answering import Counter, Form, Newest, Refusal, Reply, opens, read_form
 from gateway.demo.providers.request_log import Asked
+from gateway.demo.providers.twilio_log import log_page
 from gateway.demo.providers.twilio_resources import (
     API_VERSION,
     Resource,
@@ -61,6 +63,7 @@ class TwilioSandbox:
         root = f"/{API_VERSION}/Accounts/{{account_sid}}"
         app.router.add_get(f"{root}.json", self._account)
         app.router.add_post(f"{root}/Messages.json", self._create_message)
+        app.router.add_get(f"{root}/Messages.json", self._list_messages)
         app.router.add_get(f"{root}/Messages/{{message_sid}}.json", self._message)
         app.router.add_post(f"{root}/Calls.json", self._create_call)
 
@@ -148,6 +151,14 @@ class TwilioSandbox:
         except Refusal as refusal:
             return refusal.reply.response()
         return Reply(200, found).response()
+
+    async def _list_messages(self, request: web.Request) -> web.Response:
+        try:
+            account = self._opened(request)
+        except Refusal as refusal:
+            return refusal.reply.response()
+        theirs = [each for each in self._messages.newest_first() if each["account_sid"] == account.sid]
+        return Reply(200, log_page(theirs, request.query, request.path)).response()
 
     async def _create_message(self, request: web.Request) -> web.Response:
         began_at = now_ms()

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -70,6 +71,30 @@ async def test_the_sdk_lists_the_events_of_what_was_sent(running: SandboxProvide
 async def test_the_sdk_asks_for_the_domain(running: SandboxProviders) -> None:
     status, found = await asked(running, lambda client: client.domains.get(domain_name=DOMAIN))
     assert (status, found["domain"]["state"]) == (200, "active")
+
+
+def reading(name: str, **filters: str) -> Callable[[Client], requests.Response]:
+    return lambda client: getattr(client, name).get(domain=DOMAIN, filters=filters)
+
+
+async def test_the_sdk_reads_the_suppression_lists_and_takes_an_address_off(running: SandboxProviders) -> None:
+    domain = running.accounts.mailgun[0]
+    for person in (ADA, BEN, BEN):
+        running.mailgun.failed(domain, person, "bounce")
+    running.mailgun.failed(domain, "carl@example.com", "generic")  # says nothing of the list
+    running.mailgun.told(domain, ADA, "unsubscribed")
+    running.mailgun.told(domain, BEN, "complained")
+    lists = {"bounces": [ADA, BEN], "unsubscribes": [ADA], "complaints": [BEN]}
+    for name, expected in lists.items():
+        status, found = await asked(running, reading(name))
+        assert (status, [item["address"] for item in found["items"]]) == (200, expected)
+    _, first = await asked(running, reading("bounces", limit="1"))
+    query = dict(parse_qsl(urlsplit(first["paging"]["next"]).query))
+    _, second = await asked(running, reading("bounces", **query))
+    assert [item["address"] for item in (*first["items"], *second["items"])] == [ADA, BEN]
+    for expected_status in (200, 404):
+        status, _ = await asked(running, lambda client: client.bounces.delete(domain=DOMAIN, bounce_address=ADA))
+        assert status == expected_status
 
 
 @pytest.mark.parametrize(

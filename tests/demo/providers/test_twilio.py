@@ -112,6 +112,25 @@ async def test_what_twilio_refuses_is_refused_with_its_codes(
     assert all(not written.message_id and written.code == str(expected[1]) for written in running.log.read())
 
 
+async def test_the_sdk_lists_the_messages_of_its_account_page_by_page(running: SandboxProviders) -> None:
+    ours, other = running.accounts.twilio
+    running.twilio.wrote(other, PERSON, "not ours")
+    sent = await asked(running, text_to(PERSON))
+    for number in range(4):
+        running.twilio.wrote(ours, PERSON, f"reply {number}")
+    begun = datetime.now(UTC) - timedelta(minutes=1)
+
+    def listed(client: Any) -> Any:
+        return client.messages.list(date_sent_after=begun, page_size=2)
+
+    found = await asked(running, listed)
+    assert [each.body for each in found] == [*[f"reply {number}" for number in (3, 2, 1, 0)], "Hi"]
+    assert [each.direction for each in found] == ["inbound"] * 4 + ["outbound-api"]
+    assert found[-1].sid == sent.sid
+    begun += timedelta(hours=1)
+    assert await asked(running, listed) == []
+
+
 async def test_a_bad_token_is_refused_with_20003(running: SandboxProviders) -> None:
     assert await code_of(running, text_to(PERSON), token="of-last-year") == (401, 20003)  # noqa: S106
     (written,) = running.log.read()
