@@ -4,7 +4,7 @@ For each signal, those of one subject one after another (a failure is dated by i
 
 1. If earlier signals of the subject wait in the spool, it queues behind them (step 5).
 2. Read the subject's record behind a barrier, or without one when that does not pass soon.
-3. Make the events.
+3. Make the events, dated by the brokers' clock (`broker_clock`), which is asked for when it is not known yet.
 4. Publish them and wait for the acknowledgement, at most PUBLISH_DEADLINE_S.
 5. Without an acknowledgement: write the signal to the spool. Not even that works: SpoolUnavailable.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,9 +26,10 @@ from gateway.dnd.model import Subject
 from gateway.dnd.record import Record, RegisterKey
 from gateway.metrics import SIGNALS_PUBLISHED, SIGNALS_SPOOLED, Metrics
 from gateway.providers.signals import OptIn, OptOut, Signal
-from gateway.signals.hooks import Contacts, SentMessages, StartCheck, followed
+from gateway.signals.broker_clock import Offset
+from gateway.signals.hooks import Contacts, SentMessages, StartCheck, followed, window_ms
 from gateway.signals.publish import NotAcknowledgedError, Publisher, RefusedError, records_of
-from gateway.signals.resolve import Known, cautious, contested, not_before, resolve, resolve_spooled
+from gateway.signals.resolve import Known, cautious, contested, dated, not_before, resolve, resolve_spooled
 from gateway.signals.spool import Spool, SpoolUnavailable
 from gateway.signals.turns import Turns
 
@@ -77,9 +78,7 @@ class SignalDoor:
         contacts: Contacts | None = None,
         start_check: StartCheck | None = None,
         sent: SentMessages | None = None,
-        clock: Callable[[], int] = now_ms,
     ) -> None:
-        """`clock`: ms since the epoch; the one that `received_at` is read from."""
         self._records = records
         self._publisher = publisher
         self._spool = spool
@@ -87,11 +86,10 @@ class SignalDoor:
         self._contacts = contacts
         self._start_check = start_check
         self._sent = sent
-        self._clock = clock
         self._turns = Turns()
 
     async def accept(self, signals: Sequence[Signal], received_at: int) -> Receipt:
-        """Make them last. `received_at`: when the call that told them came in (ms).
+        """Make them last. `received_at`: when the call that told them came in (ms, by our clock).
 
         SpoolUnavailable: not all are safe; the caller answers 503, so that the provider comes again. RefusedError: one
         can never be written, whoever tries; all others are safe.
@@ -149,29 +147,31 @@ class SignalDoor:
     async def _published(self, signal: Signal, subject: Subject, received_at: int) -> int | None:
         """How many events Kafka has acknowledged; None when it has not."""
         known = await self._records.known(subject)  # 2
-        if not known.fresh:
-            signal = self._cautious(signal, received_at)
-        now = self._clock()  # before the provider is asked: what is placed meanwhile, by others, is not lifted
-        doubted = await self._doubted(signal, known, received_at)
-        events = await followed(self._contacts, resolve(signal, known, now, received_at, doubted))  # 3
-        records = records_of(events, self._clock())
+        now = self._publisher.brokers.ours()  # before anybody else is asked: what others place meanwhile is not lifted
         try:
-            await self._publisher.write(records)  # 4
+            offset = await self._offset(signal)
+            now, received_at = dated(signal, now, offset), dated(signal, received_at, offset)
+            if not known.fresh:
+                signal = cautious(signal, received_at, self._window_ms(signal))
+            doubted = await self._doubted(signal, known, received_at)
+            events = await followed(self._contacts, resolve(signal, known, now, received_at, doubted))  # 3
+            await self._publisher.write(records_of(events, now_ms()))  # 4
         except NotAcknowledgedError as error:
             log.debug("a signal goes to the spool: %s", error)
             return None
         self._metrics.count(SIGNALS_PUBLISHED, len(events))
         return len(events)
 
+    async def _offset(self, signal: Signal) -> Offset | None:
+        """What a provider dates needs no clock."""
+        brokers = self._publisher.brokers
+        return brokers.offset if signal.at is not None else await self._publisher.offset(signal.subject)
+
     async def _spooled(self, signal: Signal, received_at: int) -> None:
-        signal = self._cautious(signal, received_at)
         records_of(resolve_spooled(signal, received_at), received_at)  # refuses what could never be published
         not_older = not_before(signal, self._records.last_known(canonical(signal.subject)))
-        await self._spool.put(signal, received_at, not_older)  # 5
+        await self._spool.put(signal, received_at, not_older, self._publisher.brokers)  # 5
         self._metrics.count(SIGNALS_SPOOLED)
-
-    def _cautious(self, signal: Signal, received_at: int) -> Signal:
-        return cautious(signal, received_at, self._window_ms(signal))
 
     async def _doubted(self, signal: Signal, known: Known, received_at: int) -> list[RegisterKey]:
         """Holds by a STOP of which is not known that it was sent before this START."""
@@ -185,7 +185,7 @@ class SignalDoor:
         return [key for key, stop in stops.items() if later[stop.event_id] is not True]
 
     def _window_ms(self, signal: Signal) -> int:
-        return 0 if self._start_check is None else self._start_check.window_ms(signal.subject.location_id)
+        return window_ms(self._start_check, signal)
 
 
 def _receipt(ends: Sequence[tuple[int, int]]) -> Receipt:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gateway.dnd.model import Event
 from gateway.dnd.record import Mark
-from gateway.providers.signals import OptIn, OptOut
+from gateway.providers.signals import OptIn, OptOut, Signal
 
 
 class Contacts(Protocol):
@@ -44,6 +44,11 @@ class SentMessages(Protocol):
     async def completed(self, told: OptOut) -> OptOut:
         """The failure, dated by its message's creation where that is known. It keeps to a deadline of its own, below
         a second, and does not raise."""
+
+
+def window_ms(start_check: StartCheck | None, signal: Signal) -> int:
+    """Of the check for the signal's location; 0 without one."""
+    return 0 if start_check is None else start_check.window_ms(signal.subject.location_id)
 
 
 async def followed(contacts: Contacts | None, events: Sequence[Event]) -> list[Event]:

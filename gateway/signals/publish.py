@@ -1,4 +1,8 @@
-"""Events to `dnd.events`: acknowledged by Kafka within a deadline, or not acknowledged."""
+"""Events to `dnd.events`: acknowledged by Kafka within a deadline, or not acknowledged.
+
+Who must know the brokers' time (`broker_clock`) before anything was acknowledged asks with a record that says nothing:
+a lift of all until 1970.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.clock import now_ms
-from gateway.dnd.model import Event
+from gateway.dnd.addresses import canonical
+from gateway.dnd.model import Actor, ActorKind, Cause, Event, Lift, LiftTerm, Scope, Subject
+from gateway.signals.broker_clock import BrokerClock, Offset
 from gateway.streams.clients import SIGNAL_DELIVERY_MS, Clients
 from gateway.streams.producing import NotAcknowledgedError, SharedProducer
 from gateway.streams.writing import TooLargeError, Unwritten, event_record
@@ -23,6 +29,10 @@ DRAIN_DEADLINE_S = SIGNAL_DELIVERY_MS / 1000 + 5.0
 
 RECORD_LIMIT_BYTES = 64 * 1024
 """Key and value. Evidence is bounded to 8 KiB, ids to some hundred characters: what is larger is nobody's signal."""
+
+
+ASKS_TIME = "asks-time"
+"""The event id of a record that is there for the sake of its date."""
 
 
 class RefusedError(Exception):
@@ -47,8 +57,16 @@ def records_of(events: Sequence[Event], recorded_at: int) -> list[Unwritten]:
 class Publisher:
     """`publish` from any number of tasks while `run` runs."""
 
-    def __init__(self, clients: Clients, topic: str, deadline_s: float = PUBLISH_DEADLINE_S) -> None:
-        self._producer = SharedProducer(clients, topic, deadline_s)
+    def __init__(
+        self,
+        clients: Clients,
+        topic: str,
+        deadline_s: float = PUBLISH_DEADLINE_S,
+        brokers: BrokerClock | None = None,
+    ) -> None:
+        """`brokers` hears of every acknowledgement; publishers of one process may share it."""
+        self.brokers = brokers or BrokerClock()
+        self._producer = SharedProducer(clients, topic, deadline_s, self.brokers.acknowledged)
 
     async def run(self) -> None:
         """Keep a producer, until cancelled."""
@@ -73,3 +91,21 @@ class Publisher:
             return await self._producer.write(records)
         except TooLargeError as error:
             raise RefusedError(str(error)) from error
+
+    async def offset(self, subject: Subject) -> Offset:
+        """From our clock to the brokers'; if nothing has told it yet, asked with a record of this subject.
+
+        NotAcknowledgedError, RefusedError.
+        """
+        if (known := self.brokers.offset) is None:
+            await self.publish([_asks_time(canonical(subject))])
+            known = self.brokers.offset
+        if known is None:
+            raise NotAcknowledgedError("our clock was set while the brokers' was asked for")
+        return known
+
+
+def _asks_time(subject: Subject) -> Lift:
+    """Ends nothing, and asked again it is the same event."""
+    terms = (LiftTerm(Scope.FB, Cause.MANUAL, 0),)
+    return Lift(ASKS_TIME, subject, terms, Actor(ActorKind.USER, "sendguard"), {"asks": "the brokers' time"})

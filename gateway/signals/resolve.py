@@ -4,11 +4,14 @@ Theory of operation. A lift ends only what its author could know of, and a place
 
 | | place that happens now | lift by the contact |
 |---|---|---|
-| record read behind a barrier | `max(now, lifted_through + 1)` | `max(now, placed_at)` per scope and cause |
-| record not known to be fresh | as above, with the time of receipt for now | time of receipt |
-| from the spool | time of receipt + 5 s, or after the lifts known then | time of receipt |
+| record read behind a barrier | now, and after every place and lift in it | `max(now, placed_at)` per scope and cause |
+| without one, or from the spool | receipt + 5 s, and after what was known then | time of receipt |
+| and nobody can tell any more when that was | now + 5 s | ends nothing |
 
-What a provider dates keeps its date, place or lift, whichever way it comes.
+All of these are times of the brokers (`dated`): a gateway whose clock is hours off would date its lifts behind the
+STOPs that come after them, and its places before lifts that it has not heard of. Of what is only known to lie between
+two moments a lift takes the earlier and a place the later one. What a provider dates keeps its date, place or lift,
+whichever way it comes.
 
 The lift names its holds' causes whether or not they are held, so that it also covers what a provider reports later and
 dates before it (R18: a 30004 for a message sent before START). An old record may only make a place later, never a lift:
@@ -34,10 +37,11 @@ from gateway.dnd.addresses import canonical
 from gateway.dnd.model import Cause, Event, Lift, LiftTerm, Place, Scope
 from gateway.dnd.record import EMPTY, Mark, Record, Register, RegisterKey, fold
 from gateway.providers.signals import OptIn, OptOut, Signal
+from gateway.signals.broker_clock import Offset
 
-SPOOLED_PLACE_MARGIN_MS = 5_000
-"""Added to the time of receipt of a place that waited in the spool, because nobody looked at the lifts before it: a
-lift from a gateway whose clock is ahead of ours by less does not void it. As much as the fold lets a lift run ahead."""
+UNSEEN_LIFTS_MS = 5_000
+"""Added to the time of receipt of a place when nobody looked at all lifts before it: one that runs ahead, as far as the
+fold lets it, does not void it."""
 
 _NOTHING = Register()
 
@@ -53,14 +57,15 @@ class Known:
 def resolve(
     signal: Signal, known: Known, now: int, received_at: int, doubted: Collection[RegisterKey] = ()
 ) -> list[Event]:
-    """The events to write, in order; empty when the log has them. Times in ms by the writer's clock.
+    """The events to write, in order; empty when the log has them. Times in ms by the brokers' clock, as `dated` says.
 
     `doubted`: holds (see `contested`) of which is not known that they are older than the lift; it leaves them.
     """
     moment = max(now, received_at) if known.fresh else received_at
     match signal:
         case OptOut():
-            event: Event = _place(signal, place_at(known.record, signal.scopes, signal.cause, moment))
+            happened_at = moment if known.fresh else moment + UNSEEN_LIFTS_MS
+            event: Event = _place(signal, place_at(known.record, signal.scopes, signal.cause, happened_at))
         case OptIn():
             event = _lift(signal, known, moment, doubted)
         case _:
@@ -73,26 +78,37 @@ def resolve(
 def not_before(signal: Signal, record: Record) -> int:
     """For a signal that is spooled: what `resolve_spooled` must date a place at least. 0 = nothing to keep.
 
-    A lift that was known when the place happened is older than the place, whatever their clocks say.
+    What was known when the place happened is older than the place, whatever their clocks say.
     """
     return place_at(record, signal.scopes, signal.cause, 0) if isinstance(signal, OptOut) else 0
 
 
 def resolve_spooled(signal: Signal, received_at: int, not_before: int = 0) -> list[Event]:
-    """The events of a signal that waited in the spool: what is known now says nothing of what was known then."""
+    """The events of a signal that waited in the spool: what is known now says nothing of what was known then.
+
+    `received_at` (ms) by the brokers' clock, as `dated` says; if nobody can tell, now for a place, and 0 for a lift.
+    """
     match signal:
         case OptOut():
-            return [_place(signal, max(received_at + SPOOLED_PLACE_MARGIN_MS, not_before))]
+            return [_place(signal, max(received_at + UNSEEN_LIFTS_MS, not_before))]
         case OptIn():
             return [_lift(signal, Known(EMPTY, fresh=False), received_at)]
         case _:
             assert_never(signal)
 
 
+def dated(signal: Signal, at: int, offset: Offset | None) -> int:
+    """A moment of our clock by the brokers', so that an error holds; ours while nothing is known of theirs (ms)."""
+    if offset is None:
+        return at
+    return offset.latest(at) if isinstance(signal, OptOut) else offset.earliest(at)
+
+
 def place_at(record: Record, scopes: Sequence[Scope], cause: Cause, now: int) -> int:
-    """When a place that happens now is to be dated, so that it counts against every lift in the record."""
-    lifted = [record.registers.get((scope, cause), _NOTHING).lifted.at for scope in scopes]
-    return max(now, *(through + 1 for through in lifted))
+    """When a place that happens now is to be dated: it counts against every lift in the record, and is newer than the
+    place there, so that what is to end only that one (an appeal) leaves it."""
+    known = [record.registers.get((scope, cause), _NOTHING) for scope in scopes]
+    return max(now, *(max(each.placed.at, each.lifted.at) + 1 for each in known))
 
 
 def contested(signal: OptIn, known: Known, received_at: int, window_ms: int) -> dict[RegisterKey, Mark]:

@@ -18,6 +18,7 @@ from gateway.metrics import (
 from gateway.providers.signals import OptOut, Parsed
 from gateway.roles import Services
 from gateway.settings import Settings
+from gateway.signals.broker_clock import BrokerClock
 from gateway.signals.door import SignalDoor
 from gateway.signals.drain import Drainer
 from gateway.signals.hooks import Contacts, SentMessages, StartCheck
@@ -56,7 +57,8 @@ class Signals:
     ) -> None:
         """Asks for the fresh state, so before the service has begun to run."""
         topic, metrics = services.topics.dnd_events, services.metrics
-        self.publisher = Publisher(services.clients, topic, PUBLISH_DEADLINE_S)
+        brokers = BrokerClock()
+        self.publisher = Publisher(services.clients, topic, PUBLISH_DEADLINE_S, brokers)
         self.spool = Spool(spool_directory(services.settings))
         self.door = SignalDoor(
             FreshRecords(services.fresh_state()),
@@ -68,9 +70,13 @@ class Signals:
             sent=sent,
         )
         # Of its own: nobody waits for what it writes, and a deadline passed at the door must not end its turn.
-        self._draining = Publisher(services.clients, topic, DRAIN_DEADLINE_S)
+        self._draining = Publisher(services.clients, topic, DRAIN_DEADLINE_S, brokers)
         self._drainer = Drainer(
-            self.spool, self._draining, contacts, lambda count: metrics.count(SIGNALS_PUBLISHED, count)
+            self.spool,
+            self._draining,
+            contacts,
+            lambda count: metrics.count(SIGNALS_PUBLISHED, count),
+            start_check,
         )
         metrics.watch(SPOOL_COUNT, lambda: {(): self.spool.count})
         metrics.watch(SPOOL_UNREADABLE, lambda: {(): self.spool.unreadable})

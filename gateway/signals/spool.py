@@ -24,6 +24,7 @@ from gateway.contract.events import event_key
 from gateway.dnd.addresses import canonical
 from gateway.dnd.model import Subject
 from gateway.providers.signals import Signal
+from gateway.signals.broker_clock import BrokerClock
 from gateway.signals.spool_file import SIZE_LIMIT_BYTES, Row, SpoolFile, SpoolUnavailable, Unspooled
 from gateway.signals.spooled import VERSION, UnreadableRowError, decode_signal, encode_signal
 
@@ -94,14 +95,23 @@ class Spool:
         file = self._file
         return file is not None and bool(file.count) and event_key(subject) in file.subjects
 
-    async def put(self, signal: Signal, received_at: int, not_before: int = 0) -> None:
-        """Returns when it is on disk. `not_before` (ms): what a place must be dated at least. SpoolUnavailable."""
+    async def put(
+        self, signal: Signal, received_at: int, not_before: int = 0, brokers: BrokerClock | None = None
+    ) -> None:
+        """Returns when it is on disk. SpoolUnavailable.
+
+        `received_at`: by our clock (ms); `brokers`: what is known of theirs. `not_before` (ms): what a place must be
+        dated at least.
+        """
         file = self._required()
         try:
             value = encode_signal(signal)
         except (msgspec.EncodeError, UnicodeEncodeError, TypeError, ValueError, OverflowError) as error:
             raise SpoolUnavailable(f"a signal cannot be written down: {error}") from error
-        row = Unspooled(received_at, not_before, event_key(canonical(signal.subject)), VERSION, value)
+        brokers = brokers or BrokerClock()
+        least, most = brokers.offset or (None, None)
+        subject = event_key(canonical(signal.subject))
+        row = Unspooled(received_at, brokers.booted_at, least, most, not_before, subject, VERSION, value)
         await self._on_disk(lambda: file.put([row]))
         self.arrived.set()
 

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-SCHEMA = 1
-"""`user_version` of the file."""
+from gateway.signals.broker_clock import Offset
+
+SCHEMA = 2
+"""`user_version` of the file; one of version 1 is converted when it is opened."""
 
 PAGE_BYTES = 4_096
 SIZE_LIMIT_BYTES = 256 * 1024 * 1024
@@ -29,6 +31,9 @@ _TABLES = """
 CREATE TABLE signals (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     received_at INTEGER NOT NULL,
+    booted_at INTEGER NOT NULL,
+    offset_least INTEGER,
+    offset_most INTEGER,
     not_before INTEGER NOT NULL,
     subject BLOB NOT NULL,
     version INTEGER NOT NULL,
@@ -37,6 +42,9 @@ CREATE TABLE signals (
 CREATE TABLE unreadable (
     id INTEGER PRIMARY KEY,
     received_at INTEGER NOT NULL,
+    booted_at INTEGER NOT NULL,
+    offset_least INTEGER,
+    offset_most INTEGER,
     not_before INTEGER NOT NULL,
     subject BLOB NOT NULL,
     version INTEGER NOT NULL,
@@ -45,15 +53,27 @@ CREATE TABLE unreadable (
 );
 """
 
+_FROM_1 = "".join(
+    f"ALTER TABLE {table} ADD COLUMN booted_at INTEGER NOT NULL DEFAULT -1000000000;"
+    f"ALTER TABLE {table} ADD COLUMN offset_least INTEGER;"
+    f"ALTER TABLE {table} ADD COLUMN offset_most INTEGER;"
+    for table in ("signals", "unreadable")
+)
+"""No machine booted then: of the rows it is not known by what clock they are dated."""
+
 
 class SpoolUnavailable(Exception):  # noqa: N818 - what it is to the caller
     """Nothing can be kept on this disk, or what is kept there cannot be read; the text says why."""
 
 
 class Unspooled(NamedTuple):
-    """A row to be. `subject`: the key of its events. `not_before` (ms): what a place must be dated at least."""
+    """A row to be. `received_at` and `booted_at` are by our clock (ms), and the offset to the brokers' was this then,
+    if it was known. `not_before` (ms): what a place must be dated at least. `subject`: the key of its events."""
 
     received_at: int
+    booted_at: int
+    offset_least: int | None
+    offset_most: int | None
     not_before: int
     subject: bytes
     version: int
@@ -65,10 +85,19 @@ class Row(NamedTuple):
 
     id: int
     received_at: int
+    booted_at: int
+    offset_least: int | None
+    offset_most: int | None
     not_before: int
     subject: bytes
     version: int
     signal: bytes
+
+    @property
+    def offset(self) -> Offset | None:
+        """What was known of the brokers' clock when the signal came."""
+        least, most = self.offset_least, self.offset_most
+        return None if least is None or most is None else Offset(least, most)
 
 
 class SpoolFile:
@@ -97,10 +126,7 @@ class SpoolFile:
         """All of them or none. On disk when it returns."""
         added = list(rows)
         with self._transaction():
-            self._file.executemany(
-                "INSERT INTO signals (received_at, not_before, subject, version, signal) VALUES (?, ?, ?, ?, ?)",
-                added,
-            )
+            self._file.executemany(_INSERT, added)
         self.subjects.update(row.subject for row in added)
         self.count += len(added)
         self.oldest_at = self._oldest_at()
@@ -108,10 +134,7 @@ class SpoolFile:
     def first(self, limit: int) -> list[Row]:
         """The oldest rows, oldest first."""
         with _explained(self._path):
-            found = self._file.execute(
-                "SELECT id, received_at, not_before, subject, version, signal FROM signals ORDER BY id LIMIT ?",
-                (limit,),
-            )
+            found = self._file.execute(f"SELECT {', '.join(Row._fields)} FROM signals ORDER BY id LIMIT ?", (limit,))  # noqa: S608 - names of ours
             return [Row(*row) for row in found]
 
     def remove(self, rows: Sequence[Row]) -> None:
@@ -124,7 +147,7 @@ class SpoolFile:
         """Out of the way of the others, kept for an operator."""
         with self._transaction():
             self._file.execute("DELETE FROM signals WHERE id = ?", (row.id,))  # first: a full file has room then
-            self._file.execute("INSERT INTO unreadable VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, why))
+            self._file.execute(_INSERT_UNREADABLE, (*row, why))
         self.unreadable += 1
         self._forget([row])
 
@@ -148,10 +171,11 @@ class SpoolFile:
             file.execute("PRAGMA fullfsync = ON")  # macOS alone: there fsync does not reach the disk
             file.execute(f"PRAGMA max_page_count = {max(1, size_limit_bytes // PAGE_BYTES)}")
             (version,) = file.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                file.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT")
-            elif version != SCHEMA:
+            if version not in (0, 1, SCHEMA):
                 raise SpoolUnavailable(f"{self._path} has format {version}, and this release reads {SCHEMA}")
+            if version != SCHEMA:
+                changes = _TABLES if version == 0 else _FROM_1
+                file.executescript(f"BEGIN IMMEDIATE; {changes} PRAGMA user_version = {SCHEMA}; COMMIT")
             for directory in self._path.parents[:2]:
                 _flush_directory(directory)
         except BaseException:
@@ -186,6 +210,12 @@ class SpoolFile:
             return None if found is None else int(found[0])
 
 
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names of ours
+
+
+_INSERT = _insert("signals", Unspooled._fields)
+_INSERT_UNREADABLE = _insert("unreadable", (*Row._fields, "why"))
 _COUNT_BY_SUBJECT = "SELECT subject, count(*) FROM signals GROUP BY subject"
 
 

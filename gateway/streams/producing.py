@@ -8,13 +8,16 @@ producer had nothing acknowledged in its turn, a pause that grows comes before t
 at once instead of waiting for their deadline.
 
 A record given up may be written nevertheless, even later: callers write what may be written twice.
+
+An acknowledgement also tells the brokers' time: `acknowledged` hears of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
@@ -36,6 +39,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
 RECORDS_BEFORE_RENEWAL = 2**30
 """A producer's sequence numbers run out after 2^31 records on a partition (K12)."""
+
+
+Acknowledged = Callable[[int, float], None]
+"""Told when the log took a record, by its own date (ms), and how many ms ago the record was handed over."""
 
 
 class NotAcknowledgedError(Exception):
@@ -60,10 +67,13 @@ class _Turn:
 class SharedProducer:
     """`write` from any number of tasks while `run` runs."""
 
-    def __init__(self, clients: Clients, topic: str, deadline_s: float) -> None:
+    def __init__(
+        self, clients: Clients, topic: str, deadline_s: float, acknowledged: Acknowledged = lambda *_: None
+    ) -> None:
         self._clients = clients
         self._topic = topic
         self._deadline_s = deadline_s
+        self._acknowledged = acknowledged
         self._turn: _Turn | None = None
         self._has_turn = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
@@ -98,6 +108,7 @@ class SharedProducer:
         try:
             async with asyncio.timeout(self._deadline_s):
                 turn = await self._current()
+                handed_over = time.monotonic()
                 for record in records:
                     futures.append(await turn.producer.send(self._topic, record.value, record.key))  # noqa: PERF401
                 for future in futures:
@@ -114,6 +125,8 @@ class SharedProducer:
         finally:
             for future in futures[len(written) :]:
                 future.add_done_callback(_outcome_seen)  # nobody asks any more
+        if (taken_at := written[-1].timestamp) is not None:  # a broker older than 0.10 does not say
+            self._acknowledged(taken_at, (time.monotonic() - handed_over) * 1000)
         turn.acknowledged += len(records)
         if turn.acknowledged >= RECORDS_BEFORE_RENEWAL:
             turn.end("its sequence numbers would run out")

@@ -15,9 +15,11 @@ from gateway.dnd.model import Event, Subject
 from gateway.dnd.record import EMPTY, Record, fold
 from gateway.localkafka import LocalKafka
 from gateway.metrics import Metrics
+from gateway.signals.broker_clock import BrokerClock, Offset
 from gateway.signals.door import SignalDoor
 from gateway.signals.drain import Drainer
-from gateway.signals.publish import DRAIN_DEADLINE_S, Publisher
+from gateway.signals.hooks import StartCheck
+from gateway.signals.publish import ASKS_TIME, DRAIN_DEADLINE_S, Publisher
 from gateway.signals.resolve import Known
 from gateway.signals.spool import Spool
 from tests.kafka.outside import Outsider, clients_for, until
@@ -45,10 +47,12 @@ class Log:
         return [(decode_event(record.value(), record.timestamp()[1]), record.timestamp()[1]) for record in records]
 
     def ids(self) -> dict[Subject, list[str]]:
-        """The event ids of each subject, in order, each where it came first: that is where it counts."""
+        """The event ids of each subject, in order, each where it came first: that is where it counts. Without records
+        that only ask for the brokers' time."""
         found: dict[Subject, dict[str, None]] = defaultdict(dict)
         for event, _ in self.events():
-            found[event.subject][event.event_id] = None
+            if event.event_id != ASKS_TIME:
+                found[event.subject][event.event_id] = None
         return {subject: list(ids) for subject, ids in found.items()}
 
     def record(self, subject: Subject) -> Record:
@@ -74,10 +78,20 @@ async def at_work(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.cancel()
 
 
+class SameClock(BrokerClock):
+    """Of a machine whose clock is known to be the brokers', so that dates can be told to the millisecond."""
+
+    @property
+    def offset(self) -> Offset:
+        return Offset(0, 0)
+
+
 @asynccontextmanager
-async def publisher_on(kafka: LocalKafka, topic: str, deadline_s: float = 20.0) -> AsyncIterator[Publisher]:
+async def publisher_on(
+    kafka: LocalKafka, topic: str, deadline_s: float = 20.0, brokers: BrokerClock | None = None
+) -> AsyncIterator[Publisher]:
     """A long deadline, because a busy machine is no fault."""
-    publisher = Publisher(clients_for(kafka), topic, deadline_s)
+    publisher = Publisher(clients_for(kafka), topic, deadline_s, brokers or SameClock())
     async with at_work(publisher.run()):
         yield publisher
 
@@ -118,17 +132,22 @@ async def spool_in(directory: Path) -> AsyncIterator[Spool]:
 
 @asynccontextmanager
 async def draining(
-    kafka: LocalKafka, topic: str, spool: Spool, deadline_s: float = DRAIN_DEADLINE_S
+    kafka: LocalKafka,
+    topic: str,
+    spool: Spool,
+    deadline_s: float = DRAIN_DEADLINE_S,
+    brokers: BrokerClock | None = None,
+    start_check: StartCheck | None = None,
 ) -> AsyncIterator[Drainer]:
-    publisher = Publisher(clients_for(kafka), topic, deadline_s)
-    drainer = Drainer(spool, publisher)
+    publisher = Publisher(clients_for(kafka), topic, deadline_s, brokers or SameClock())
+    drainer = Drainer(spool, publisher, start_check=start_check)
     async with at_work(publisher.run(), drainer.run()):
         yield drainer
 
 
-async def drained(kafka: LocalKafka, topic: str, spool: Spool) -> None:
+async def drained(kafka: LocalKafka, topic: str, spool: Spool, **more: Any) -> None:
     """Returns when the spool is empty."""
-    async with draining(kafka, topic, spool) as drainer:
+    async with draining(kafka, topic, spool, **more) as drainer:
         await until(lambda: not spool.count, lambda: drainer.problem)
 
 

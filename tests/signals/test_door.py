@@ -47,10 +47,6 @@ def clients_for_nobody() -> Clients:
     return Clients(Settings.of(kafka_bootstrap_servers="127.0.0.1:1").kafka)
 
 
-def slow_clock() -> int:
-    return now_ms() - 3 * 3_600_000
-
-
 # ---- Kafka takes it ----
 
 
@@ -101,20 +97,6 @@ async def test_signals_of_one_subject_take_turns(kafka: LocalKafka, fresh_name: 
         await asyncio.gather(*waiting)
     assert log.ids()[PHONE] == [f"e{number}" for number in range(20)]
     assert not door._turns._locks
-
-
-async def test_clocks_hours_apart_do_not_matter_behind_a_barrier(
-    kafka: LocalKafka, fresh_name: str, spool: Spool
-) -> None:
-    """R18: STOP and START in turn through two gateways, one of them three hours slow."""
-    log = Log.on(kafka, fresh_name)
-    async with publisher_on(kafka, log.topic) as publisher:
-        for number in range(6):
-            clock = slow_clock if number in (1, 2, 5) else now_ms
-            door = door_to(publisher, spool, Knows(log.record(PHONE)), clock=clock)
-            signal = stop(f"e{number}") if number % 2 == 0 else start(f"e{number}")
-            assert await door.accept([signal], clock()) == Accepted(1)
-            assert log.holds(PHONE) == (number % 2 == 0)
 
 
 # ---- Kafka does not take it ----

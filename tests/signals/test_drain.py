@@ -33,6 +33,7 @@ class Quits(Publisher):
 
     def __init__(self, publisher: Publisher, behind: int, *, written: bool) -> None:
         self._publisher, self._left, self._written = publisher, behind, written
+        self.brokers = publisher.brokers
 
     async def write(self, records: Sequence[Unwritten]) -> Mapping[int, int]:
         self._left -= len(records)

@@ -9,15 +9,16 @@ import pytest
 
 from gateway.clock import now_ms
 from gateway.dnd.model import Event, Scope, Subject, SubjectKind
-from gateway.dnd.record import Mark
+from gateway.dnd.record import EMPTY, Mark
 from gateway.localkafka import LocalKafka
 from gateway.providers.signals import OptIn
 from gateway.signals.door import Accepted, SpooledReceipt
 from gateway.signals.publish import Publisher
+from gateway.signals.resolve import Known, resolve
 from gateway.signals.spool import Spool
 from tests.kafka.outside import clients_for
 from tests.signals.people import PHONE, code_30004, start, stop
-from tests.signals.scene import Knows, Log, door_to, publisher_on
+from tests.signals.scene import Knows, Log, SameClock, door_to, drained, publisher_on
 
 
 class OneContact:
@@ -88,18 +89,19 @@ async def test_a_stop_that_comes_while_the_provider_is_asked_is_not_lifted(
     """R18: through another gateway; this START could not know of it."""
     log = Log.on(kafka, fresh_name)
     began = now_ms()
-    now = [began]
+    now = [began - 3_000]
 
     class Slow(Says):
         async def sent_after(self, start: OptIn, stop_: Mark) -> bool | None:
+            now[0] = began + 200
+            await door_to(publisher, spool, Knows(EMPTY)).accept([stop("SM3")], now[0])
             now[0] = began + 500
-            await door_to(publisher, spool, clock=lambda: began + 200).accept([stop("SM3")], began + 200)
             return await super().sent_after(start, stop_)
 
-    async with publisher_on(kafka, log.topic) as publisher:
-        await door_to(publisher, spool, clock=lambda: began - 3_000).accept([stop("SM1")], began - 3_000)
-        known = Knows(log.record(PHONE))
-        door = door_to(publisher, spool, known, start_check=Slow(True), clock=lambda: now[0])
+    async with publisher_on(kafka, log.topic, brokers=SameClock(lambda: now[0])) as publisher:
+        await door_to(publisher, spool, Knows(EMPTY)).accept([stop("SM1")], now[0])
+        now[0], known = began, Knows(log.record(PHONE))
+        door = door_to(publisher, spool, known, start_check=Slow(True))
         assert await door.accept([start("SM2")], began) == Accepted(1)
     assert log.holds(PHONE)
 
@@ -111,18 +113,22 @@ async def test_without_a_barrier_a_start_leaves_what_it_would_have_to_ask_for(
     """Unknown = stays held. Nobody is asked, for nobody knows for what."""
     log, provider = Log.on(kafka, fresh_name), Says(True)
     now = now_ms()
-    async with publisher_on(kafka, log.topic) as publisher:
-        door = door_to(publisher, spool, start_check=provider, clock=lambda: now)
-        await door.accept([stop("SM1")], now - stopped_before_ms)
+    async with publisher_on(kafka, log.topic, brokers=SameClock(lambda: now - stopped_before_ms)) as publisher:
+        await door_to(publisher, spool, Knows(EMPTY)).accept([stop("SM1")], now - stopped_before_ms)
+        door = door_to(publisher, spool, start_check=provider)
         assert await door.accept([start("SM2")], now) == Accepted(1)
     assert log.holds(PHONE) == stays
     assert provider.asked == 0
 
 
-async def test_a_spooled_start_leaves_what_it_would_have_to_ask_for(kafka: LocalKafka, spool: Spool) -> None:
-    never_started = Publisher(clients_for(kafka), "dnd.events", deadline_s=0.1)
-    door = door_to(never_started, spool, start_check=Says(True))
-    assert await door.accept([start("SM1")], 50_000) == SpooledReceipt(1)
-    (spooled,) = await spool.first(10)
-    assert isinstance(spooled.signal, OptIn)
-    assert spooled.signal.at == 39_999
+@pytest.mark.parametrize(("stopped_before_ms", "stays"), [(10_001, False), (9_000, True)])
+async def test_a_spooled_start_leaves_what_it_would_have_to_ask_for(
+    kafka: LocalKafka, fresh_name: str, spool: Spool, stopped_before_ms: int, stays: bool
+) -> None:
+    log, now = Log.on(kafka, fresh_name), now_ms()
+    never_started = Publisher(clients_for(kafka), log.topic, deadline_s=0.1)
+    assert await door_to(never_started, spool, start_check=Says(True)).accept([start("SM2")], now) == SpooledReceipt(1)
+    async with publisher_on(kafka, log.topic) as publisher:
+        await publisher.publish(resolve(stop("SM1"), Known(EMPTY, fresh=True), now - stopped_before_ms, 0))
+    await drained(kafka, log.topic, spool, start_check=Says(True))
+    assert log.holds(PHONE) == stays

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.dnd.model import Cause, Lift, LiftTerm, Place, Scope
+from gateway.dnd.model import Actor, ActorKind, Cause, Lift, LiftTerm, Place, Scope
 from gateway.dnd.record import EMPTY, Record, RegisterKey, fold
 from gateway.providers.signals import Signal
 from gateway.signals.resolve import Known, cautious, contested, not_before, place_at, resolve, resolve_spooled
@@ -53,14 +53,24 @@ def test_a_place_that_happens_now_is_later_than_every_lift_known() -> None:
     assert STOPPED in held(fold(record, again, NOON + 3 * HOUR_MS).record)
 
 
-def test_without_a_barrier_a_place_has_its_time_of_receipt() -> None:
-    assert placed(stop("s"), stale(), NOON + 400, received_at=NOON).at == NOON
+def test_without_a_barrier_a_place_is_dated_five_seconds_after_its_receipt() -> None:
+    """A START that nobody has seen may run ahead by as much."""
+    assert placed(stop("s"), stale(), NOON + 400, received_at=NOON).at == NOON + 5_000
     assert placed(stop("s"), fresh(), NOON + 400, received_at=NOON).at == NOON + 400
 
 
 def test_what_an_old_record_knows_of_lifts_makes_a_place_later() -> None:
-    record = after((placed(stop("s"), fresh(), NOON), NOON), (lifted(start("go"), stale(), NOON + 9), NOON + 9))
-    assert placed(stop("s2"), stale(record), NOON).at == NOON + 10
+    lift = lifted(start("go"), stale(), NOON + 9_000)
+    record = after((placed(stop("s"), fresh(), NOON), NOON), (lift, NOON + 9_000))
+    assert placed(stop("s2"), stale(record), NOON).at == NOON + 9_001
+
+
+def test_a_place_behind_a_barrier_is_newer_than_the_one_it_finds_whatever_the_clock() -> None:
+    """So an appeal, or a clean-up, that was begun in between does not end it: it ends what it saw."""
+    again = placed(stop("s2"), fresh(STOPPED_AT_NOON), NOON - 3 * HOUR_MS)
+    record = fold(STOPPED_AT_NOON, again, NOON + 60_000).record
+    appeal = Lift("appeal", PHONE, (LiftTerm(*STOPPED, NOON),), Actor(ActorKind.SUPPORT, "x"))
+    assert STOPPED in held(fold(record, appeal, NOON + 120_000).record)
 
 
 @pytest.mark.parametrize("known", [fresh(), stale()])

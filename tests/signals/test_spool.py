@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ import pytest
 
 from gateway.providers.signals import Signal
 from gateway.signals import spool as spool_module
+from gateway.signals.broker_clock import BrokerClock
 from gateway.signals.spool import FILE_NAME, Spool, SpoolUnavailable
 from gateway.signals.spool_file import SCHEMA, SpoolFile
 from tests.signals.people import PHONE, phone, start, stop
@@ -247,6 +249,26 @@ async def test_a_disk_that_hangs_keeps_nobody_waiting(tmp_path: Path, monkeypatc
     monkeypatch.setattr(spool_module, "DISK_DEADLINE_S", 30.0)
     await spool.put(stop("1"), 1)
     await spool.close()
+
+
+async def test_signals_of_a_file_of_version_1_are_kept_and_nobody_knows_by_what_clock_they_are_dated(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as spool:
+        for number in range(2):
+            await spool.put(stop(f"{number}", phone(number)), 1_000 + number)
+        await spool.set_aside((await spool.first(1))[0].row, "to keep")
+    for table, column in itertools.product(("signals", "unreadable"), ("booted_at", "offset_least", "offset_most")):
+        sql(tmp_path, f"ALTER TABLE {table} DROP COLUMN {column}")
+    sql(tmp_path, "PRAGMA user_version = 1")
+    async with opened(tmp_path) as spool:
+        (kept,) = await spool.first(10)
+        assert (kept.signal, kept.row.received_at, kept.row.offset) == (stop("1", phone(1)), 1_001, None)
+        assert not BrokerClock().goes_as_when(kept.row.booted_at)
+        await spool.put(stop("2"), 1_002)
+        await spool.set_aside(kept.row, "to keep")
+    async with opened(tmp_path) as spool:
+        assert (spool.count, spool.unreadable) == (1, 2)
 
 
 def test_the_schema_has_a_version(tmp_path: Path) -> None:
