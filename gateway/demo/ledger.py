@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from gateway.clock import now_ms
 from gateway.contract.decisions import Outcome
 from gateway.contract.receipts import ReceiptOutcome
 from gateway.contract.requests import SPELLINGS
 from gateway.contract.topics import Topics
+from gateway.demo.audit.held import Sighting
 from gateway.dnd.model import Channel
 from gateway.streams.clients import Clients
 from gateway.streams.tap import Tapped, tap
@@ -132,7 +134,10 @@ _decode_to = msgspec.json.Decoder(_To).decode
 
 
 class Ledger:
-    """`figures` so far; `latest` requests that were not sent, last one last; `shown` is called for every one."""
+    """`figures` so far; `latest` requests that were not sent, last one last; `shown` is called for every one.
+
+    `seen`: how far `dnd.events` had been read by when.
+    """
 
     def __init__(self, clients: Clients, topics: Topics) -> None:
         self._clients = clients
@@ -141,6 +146,7 @@ class Ledger:
         self._decisions: dict[str, _Decision] = {}
         self.figures = Figures()
         self.latest: deque[Told] = deque(maxlen=SHOWN_LIMIT)
+        self.seen: list[Sighting] = []
         self.shown: Callable[[Told], None] = lambda _: None
 
     async def run(self) -> None:
@@ -163,6 +169,7 @@ class Ledger:
         elif record.topic == topics.receipts:
             self._receipt(_decode_receipt(record.value or b""))
         else:
+            self.seen.append(Sighting(record.partition, record.offset + 1, now_ms()))
             figures.opt_outs += _is_place(record.value)
 
     def _count(self, decision: _Decision) -> None:

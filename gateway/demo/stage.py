@@ -125,7 +125,8 @@ class Stage:
         while not self.ledger.figures.is_settled and time.monotonic() < deadline:  # noqa: ASYNC110 - Kafka says it
             await asyncio.sleep(READY_PAUSE_S)
         while True:
-            report = audit(await read_history(self._clients, self._topics, self._providers.log), region)
+            history = await read_history(self._clients, self._topics, self._providers.log, self.ledger.seen)
+            report = audit(history, region)
             if report.is_settled or time.monotonic() > deadline:
                 return report
             await asyncio.sleep(SETTLE_PAUSE_S)

@@ -13,6 +13,7 @@ from gateway.contract.events import encode_event, event_key
 from gateway.contract.receipts import Receipt, ReceiptOutcome, encode_receipt
 from gateway.demo.audit.audit import audit
 from gateway.demo.audit.faults import Fault, Report
+from gateway.demo.audit.held import Sighting
 from gateway.demo.audit.history import History
 from gateway.demo.providers.request_log import Asked
 from gateway.dnd.model import (
@@ -69,11 +70,13 @@ class Writer:
     """Puts a history together, request by request, as a guard would."""
 
     def __init__(self) -> None:
-        self.history = History([], [], {channel: [] for channel in Channel}, [], [], [], [])
+        self.history = History([], [], {channel: [] for channel in Channel}, [], [], [], [], [])
 
-    def event(self, event: Event, timestamp: int, partition: int = 0) -> None:
+    def event(self, event: Event, timestamp: int, partition: int = 0, seen_after: int = 1) -> None:
+        """`seen_after`: so long after its date a reader had it (ms)."""
         offset = sum(record.partition == partition for record in self.history.events)
         self._extend("events", event_at(event, timestamp, offset, partition))
+        self._extend("seen", Sighting(partition, offset + 1, timestamp + seen_after))
 
     def request(
         self,

@@ -171,6 +171,13 @@ def test_a_hold_that_came_after_the_request_is_not_held_against_the_guard() -> N
     assert audited(writer.history).balances
 
 
+def test_a_hold_dated_before_the_request_that_nobody_had_seen_yet_is_not_held_against_the_guard() -> None:
+    writer = Writer()
+    writer.event(stop(phone(ADA), 100), 100, seen_after=200)
+    writer.request(200, Outcome.FORWARDED, ADA, state=((0, 0),))
+    assert audited(writer.history).balances
+
+
 def test_a_hold_the_decision_knew_of_counts_though_it_came_after_the_request() -> None:
     writer = Writer()
     writer.event(stop(phone(ADA), 300), 300)

@@ -11,10 +11,10 @@ nothing else: no counter of the service or of the sender. It checks
 6 that a provider took a message for each receipt `sent`, by the same id, once, and none for any other;
 7 that no call reached anybody who was held, and nobody was dropped at dispatch who was not.
 For 4 it folds `dnd.events` again, for each decision up to where the log stood when the request was appended: every
-event the broker dated before the request, and every event the decision says it knew of (its `state`). An event of the
-first sort beyond the second is a stale decision, whatever came of it: a hold acknowledged before the request may have
-been missed. Events of the request's own millisecond may have come after it and are not held against the guard. For 7 it
-folds up to where the log stood when the call may have been checked last.
+event that a reader of the log had seen before the broker dated the request, and every event the decision says it knew
+of (its `state`). An event of the first sort beyond the second is a stale decision, whatever came of it: a hold
+acknowledged before the request was missed. For 7 it folds up to where the log stood when the call may have been checked
+last.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 from gateway.demo.audit.decided import dead, decided, forwarded, fresh
 from gateway.demo.audit.faults import Fault, Finding, Report
-from gateway.demo.audit.held import HoldLog
+from gateway.demo.audit.held import HoldLog, Sightings
 from gateway.demo.audit.history import Case, History, cases_of
 from gateway.demo.audit.occasions import occasions
 from gateway.demo.audit.sent import called, in_time, receipted, rightly_stopped
@@ -34,7 +34,7 @@ from gateway.guard.reading import DefaultRegion
 def audit(history: History, default_region: DefaultRegion) -> Report:
     """Check the history. ValueError for a decision or a receipt that cannot be read."""
     cases = cases_of(history)
-    log = HoldLog(history.events, default_region)
+    log, seen = HoldLog(history.events, default_region), Sightings(history.seen)
     decisions = [decision for case in cases.values() for decision in case.decisions]
     return Report(
         requests=len(history.requests),
@@ -48,16 +48,16 @@ def audit(history: History, default_region: DefaultRegion) -> Report:
         removed=sum(len(decision.removed) for decision in decisions),
         events=len(history.events),
         occasions=occasions(history.events),
-        findings=[Finding(fault, name) for name, case in cases.items() for fault in _faults(case, log)],
+        findings=[Finding(fault, name) for name, case in cases.items() for fault in _faults(case, log, seen)],
     )
 
 
-def _faults(case: Case, log: HoldLog) -> Iterator[Fault]:
+def _faults(case: Case, log: HoldLog, seen: Sightings) -> Iterator[Fault]:
     """Checks 1 to 7 for one request."""
     yield from decided(case)
     yield from forwarded(case)
     yield from dead(case)
-    yield from fresh(case, log)
+    yield from fresh(case, log, seen)
     yield from receipted(case)
     yield from called(case)
     yield from in_time(case, log)

@@ -10,7 +10,7 @@ import msgspec
 from gateway.contract.decisions import Outcome
 from gateway.contract.requests import channel_of, read_request
 from gateway.demo.audit.faults import Fault
-from gateway.demo.audit.held import HoldLog, Standpoint
+from gateway.demo.audit.held import HoldLog, Sightings, Standpoint
 from gateway.demo.audit.history import Case, Decision, recipients
 from gateway.dnd.model import Channel
 from gateway.streams.tap import Tapped
@@ -53,12 +53,12 @@ def dead(case: Case) -> Iterator[Fault]:
         yield from (Fault.WRONGLY_DEAD for _ in case.dead)
 
 
-def fresh(case: Case, log: HoldLog) -> Iterator[Fault]:
-    """Decided with every event the broker dated before the request, whatever came of it; and rightly."""
+def fresh(case: Case, log: HoldLog, seen: Sightings) -> Iterator[Fault]:
+    """Decided with every event somebody had seen before the request was dated, whatever came of it; and rightly."""
     if len(case.requests) != 1 or len(case.decisions) != 1:
         return
     (request,), (decision,) = case.requests, case.decisions
-    known, asked = Standpoint(dict(decision.state.events)), log.before(request.timestamp)
+    known, asked = Standpoint(dict(decision.state.events)), seen.before(request.timestamp)
     if not known.includes(asked):
         yield Fault.STALE
     if decision.outcome is Outcome.DROPPED or decision.removed:

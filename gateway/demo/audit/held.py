@@ -33,6 +33,42 @@ class Standpoint:
         return Standpoint({each: max(self.positions.get(each, 0), other.positions.get(each, 0)) for each in both})
 
 
+class Sighting(NamedTuple):
+    """A reader of the log had read a partition up to before this offset by then (ms)."""
+
+    partition: int
+    next_offset: int
+    at: int
+
+
+class Sightings:
+    """What the log had told its readers by when.
+
+    A record is dated before it is appended, and its writer hears of it later still; on a busy machine that takes a
+    while. What somebody has read, every reader can have: an event seen before a request was dated is the guard's to
+    know.
+    """
+
+    def __init__(self, sightings: Iterable[Sighting]) -> None:
+        by_partition: dict[int, list[Sighting]] = defaultdict(list)
+        for each in sorted(sightings, key=lambda each: each.at):
+            by_partition[each.partition].append(each)
+        self._times = {partition: [each.at for each in seen] for partition, seen in by_partition.items()}
+        # The reader's clock may have been set back.
+        self._read = {
+            partition: list(accumulate((each.next_offset for each in seen), max))
+            for partition, seen in by_partition.items()
+        }
+
+    def before(self, at: int) -> Standpoint:
+        """Behind everything seen earlier (ms)."""
+        positions = {}
+        for partition, times in self._times.items():
+            if earlier := bisect_left(times, at):
+                positions[partition] = self._read[partition][earlier - 1]
+        return Standpoint(positions)
+
+
 class _Logged(NamedTuple):
     timestamp: int
     partition: int

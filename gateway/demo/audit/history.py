@@ -14,6 +14,7 @@ import msgspec
 from gateway.contract.decisions import DECISION_ID, Outcome
 from gateway.contract.receipts import Receipt, ReceiptOutcome, decode_receipt
 from gateway.contract.requests import Request
+from gateway.demo.audit.held import Sighting
 from gateway.demo.providers.request_log import Asked
 from gateway.dnd.model import Channel
 from gateway.streams.tap import Tapped
@@ -21,7 +22,7 @@ from gateway.streams.tap import Tapped
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the topics and the providers' request log hold."""
+    """What the topics and the providers' request log hold; `seen`: what a reader of `dnd.events` saw meanwhile."""
 
     requests: Sequence[Tapped]
     decisions: Sequence[Tapped]
@@ -30,6 +31,7 @@ class History:
     receipts: Sequence[Tapped]
     events: Sequence[Tapped]
     calls: Sequence[Asked]
+    seen: Sequence[Sighting]
 
 
 class _State(msgspec.Struct):

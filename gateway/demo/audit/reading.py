@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from gateway.contract.topics import Topics
+from gateway.demo.audit.held import Sighting
 from gateway.demo.audit.history import History
 from gateway.demo.providers.request_log import RequestLog
 from gateway.dnd.model import Channel
@@ -12,7 +14,7 @@ from gateway.streams.clients import Clients
 from gateway.streams.tap import Tapped, tap
 
 
-async def read_history(clients: Clients, topics: Topics, calls: RequestLog) -> History:
+async def read_history(clients: Clients, topics: Topics, calls: RequestLog, seen: Sequence[Sighting]) -> History:
     """Everything committed so far. KafkaUnreachableError.
 
     Consequences are read before what they rest on: a call made meanwhile would have no record, and a decision an event
@@ -34,4 +36,5 @@ async def read_history(clients: Clients, topics: Topics, calls: RequestLog) -> H
         receipts=records[topics.receipts],
         events=records[topics.dnd_events],
         calls=called,
+        seen=[*seen],
     )
