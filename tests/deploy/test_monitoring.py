@@ -45,6 +45,10 @@ ASKED_FOR = {
     "sendguard_signal_notes_total",
     "sendguard_webhooks_refused_total",
     "sendguard_spool_age_seconds",
+    "sendguard_receipts_total",
+    "sendguard_dispatch_messages",
+    "sendguard_dispatch_accounts",
+    "sendguard_drift_addresses",
 }
 """What an operator must see without having to write a query."""
 
@@ -58,6 +62,8 @@ MUST_ALERT = {
     "sendguard_workers",
     "sendguard_reconcile_age_seconds",
     "sendguard_drift_addresses",
+    "sendguard_dispatch_accounts",
+    "sendguard_dispatch_messages",
 }
 
 GRID_WIDTH = 24
@@ -100,8 +106,9 @@ def test_a_query_for_what_is_not_exported_is_found(expression: str, said: str) -
 
 def test_values_of_labels_that_queries_name_are_ours() -> None:
     text = "\n".join(expression for _, expression in expressions())
-    states = {state for found in re.findall(r'state=~?"([^"]+)"', text) for state in found.split("|")}
-    assert states - {"firing"} <= set(WorkerState)
+    states = {state for found in re.findall(r'_workers\{[^}]*state=~?"([^"]+)"', text) for state in found.split("|")}
+    assert states
+    assert states <= set(WorkerState)
     assert set(re.findall(r'outcome="([^"]+)"', text)) <= set(Outcome)
     assert set(re.findall(r'\bjob="([^"]+)"', text)) == {"sendguard"}
 
