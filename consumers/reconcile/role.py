@@ -136,7 +136,7 @@ class ReconcileRole:
             asked = await self._store.asked()
             running = {name: task for name, task in running.items() if not task.done()}
             for account in accounts:
-                due = [each for each in account.lists if self._is_due(each, asked)]
+                due = [each for each in account.lists if self._is_due(each.key, asked)]
                 if due and account.name not in running:
                     work = self._read(account, due, session, limit)
                     running[account.name] = group.create_task(work, name=f"reconcile {account.name}")
@@ -153,18 +153,8 @@ class ReconcileRole:
         await compare_backwards(lists, self._states, self._held, self._store, now)
         await self._tell()
 
-    def _is_due(self, each: ProviderList, asked: Mapping[str, int]) -> bool:
-        state, now = self._states.get(each.key), now_ms()
-        if state is None or state.started_at is None:
-            return True
-        # A clock that was set back must not put off anything.
-        if state.error_at is not None and state.again_at is not None:
-            may_be_asked = state.again_at <= state.error_at + AGAIN_MS  # the provider itself asks for nothing longer
-            return not state.error_at <= now < state.again_at or (
-                may_be_asked and asked.get(each.key, 0) > state.error_at
-            )
-        late = not state.started_at <= now < state.started_at + self._settings.interval_ms
-        return state.under_way or late or asked.get(each.key, 0) > state.started_at
+    def _is_due(self, key: str, asked: Mapping[str, int]) -> bool:
+        return is_due(self._states.get(key), asked.get(key, 0), now_ms(), self._settings.interval_ms)
 
     async def _read(
         self, account: Account, due: Sequence[ProviderList], session: aiohttp.ClientSession, limit: asyncio.Semaphore
@@ -198,6 +188,17 @@ class ReconcileRole:
             since = state.finished_at or state.started_at or now
             oldest[(state.provider,)] = max(oldest.get((state.provider,), 0.0), (now - since) / 1000)
         return oldest
+
+
+def is_due(state: ListState | None, asked_at: int, now: int, interval_ms: int) -> bool:
+    """Whether the list is to be read now. A clock that was set back puts off nothing."""
+    if state is None or state.started_at is None:
+        return True
+    if state.error_at is not None and state.again_at is not None:
+        may_hurry = state.again_at <= state.error_at + AGAIN_MS  # the provider itself asks for nothing longer
+        return not state.error_at <= now < state.again_at or (may_hurry and asked_at > state.error_at)
+    late = not state.started_at <= now < state.started_at + interval_ms
+    return state.under_way or late or asked_at > state.started_at
 
 
 class FreshHolds:
