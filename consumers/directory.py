@@ -30,10 +30,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.clock import now_ms
 from gateway.contract.contacts import Snapshot, Unreadable, read_contact
 from gateway.contract.events import decode_event, event_key
+from gateway.database import AnotherWorkerError, Positions
 from gateway.directory.consequences import Learnt, Logged, of_events, of_snapshots
 from gateway.directory.directory import Directory
-from gateway.directory.sole_writer import AnotherWriterError
-from gateway.directory.writer import DirectoryWriter, Left, Progress
+from gateway.directory.writer import DirectoryWriter, Left
 from gateway.dnd.model import Subject
 from gateway.dnd.record import Record
 from gateway.fresh import FreshState
@@ -105,7 +105,7 @@ class DirectoryRole:
                 async with self._directory.writer() as writer:
                     self._problem, pause, said = "loading: contacts are taken in", FIRST_PAUSE_S, ""
                     await self._work(writer)
-            except AnotherWriterError:
+            except AnotherWorkerError:
                 self._problem = None
                 await asyncio.sleep(TAKE_OVER_S)
             except (SQLAlchemyError, KafkaUnreachableError, OSError, TimeoutError) as error:
@@ -121,7 +121,7 @@ class DirectoryRole:
         async with AsyncExitStack() as stack:
             readers: list[LogReader] = []
             for topic, committed in ((topics.dnd_events, False), (topics.contacts, True)):
-                known = await writer.progress(topic)
+                known = await writer.positions(topic)
                 reader = log_reader(self._services.clients, topic, known.topic_id, known.offsets, committed=committed)
                 readers.append(await stack.enter_async_context(reader))
             taking_in = TakingIn(self._services, self._fresh, self._directory, writer, self._publisher)
@@ -195,7 +195,7 @@ class TakingIn:
         now = now_ms()
         async with self._directory.lookups() as lookups:
             learnt = await of_events(found, lookups, self._records, now)
-        await self._commit(learnt, Progress(self._topics.dnd_events, reader.topic_id, stretch.positions), now)
+        await self._commit(learnt, Positions(self._topics.dnd_events, reader.topic_id, stretch.positions), now)
 
     async def snapshots(self, reader: LogReader, stretch: Stretch) -> None:
         """Step 4."""
@@ -216,7 +216,7 @@ class TakingIn:
         now = now_ms()
         async with self._directory.lookups() as lookups:
             learnt = await of_snapshots(found, lookups, self._records, now)
-        await self._commit(learnt, Progress(self._topics.contacts, reader.topic_id, stretch.positions), now)
+        await self._commit(learnt, Positions(self._topics.contacts, reader.topic_id, stretch.positions), now)
         self._metrics.count(CONTACTS, len(found))
 
     async def publish_left(self) -> None:
@@ -230,8 +230,8 @@ class TakingIn:
             await self._writer.acknowledged(left)
             self._metrics.count(MIRRORED, len(left))
 
-    async def _commit(self, learnt: Learnt, progress: Progress, now: int) -> None:
-        await self._writer.apply(learnt, progress, now)
+    async def _commit(self, learnt: Learnt, positions: Positions, now: int) -> None:
+        await self._writer.apply(learnt, positions, now)
         if learnt.events:
             await self.publish_left()
 

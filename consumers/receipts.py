@@ -20,10 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.clock import now_ms
 from gateway.contract.receipts import decode_receipt
+from gateway.database import AnotherWorkerError, Positions
 from gateway.metrics import RECEIPTS_UNREADABLE, SENT_KEPT
 from gateway.roles import Services
-from gateway.sent import Positions, SentMessage, SentMessages, SentWriter, message_of
-from gateway.sole_worker import AnotherWorkerError
+from gateway.sent import SentMessage, SentMessages, SentWriter, message_of
 from gateway.streams.log_reader import Entry, LogReader, log_reader
 from gateway.streams.topics import KafkaUnreachableError
 

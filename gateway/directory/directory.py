@@ -12,11 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.database import blocking_engine_for, connected, database_url, engine_for, writing
+from gateway.database import Database, Work, blocking_engine_for, database_url
 from gateway.directory.lookups import Blocking, Lookups, without_waiting
-from gateway.directory.sole_writer import sole_writer
 from gateway.directory.tables import set_up
 from gateway.directory.writer import DirectoryWriter
 from gateway.dnd.model import Subject
@@ -29,10 +27,8 @@ class Directory:
     """From any number of tasks. Everything raises SQLAlchemyError, OSError or TimeoutError when it cannot answer."""
 
     def __init__(self, url: URL) -> None:
-        self._url = url
-        self._engine: AsyncEngine | None = None
+        self._database = Database(url, set_up)
         self._blocking: Engine | None = None
-        self._opening = asyncio.Lock()
 
     @classmethod
     def of(cls, settings: Settings) -> Directory:
@@ -52,45 +48,33 @@ class Directory:
     @asynccontextmanager
     async def lookups(self) -> AsyncIterator[Lookups]:
         """For several questions on one connection."""
-        async with connected(await self.open()) as connection:
+        async with self._database.connected() as connection:
             yield Lookups(connection)
 
     async def ask(self, question: Callable[[Lookups], Coroutine[Any, Any, Answer]]) -> Answer:
         """The answer to one question, on a state of one moment. The quickest way: on SQLite one change of threads."""
-        await self.open()
-        if self._blocking is not None:
+        engine = await self._database.open()
+        if engine.dialect.name == "sqlite":
+            if self._blocking is None:
+                self._blocking = blocking_engine_for(engine.url)
             return await asyncio.to_thread(_asked, self._blocking, question)
         async with self.lookups() as lookups:
             return await question(lookups)
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[DirectoryWriter]:
-        """The one that may write. AnotherWriterError: another process has it."""
-        await self.open()
-        async with sole_writer(self._url) as connection:
+        """The one that may write. AnotherWorkerError: another process does."""
+        async with self._database.sole_worker(Work.DIRECTORY) as connection:
             yield DirectoryWriter(connection)
 
-    async def open(self) -> AsyncEngine:
+    async def open(self) -> None:
         """Connect and create what is missing; once. UnknownSchemaError."""
-        async with self._opening:
-            if self._engine is None:
-                engine = engine_for(self._url)
-                try:
-                    async with writing(engine) as connection:
-                        await connection.run_sync(set_up)
-                except BaseException:
-                    await engine.dispose()
-                    raise
-                self._engine = engine
-                self._blocking = blocking_engine_for(self._url) if engine.dialect.name == "sqlite" else None
-            return self._engine
+        await self._database.open()
 
     async def close(self) -> None:
         """Let go of the connections. Twice is once."""
-        engine, self._engine = self._engine, None
         blocking, self._blocking = self._blocking, None
-        if engine is not None:
-            await engine.dispose()
+        await self._database.close()
         if blocking is not None:
             await asyncio.to_thread(blocking.dispose)
 

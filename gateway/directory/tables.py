@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.database import create_missing
+from gateway.database import create_missing, positions_table
 
 VERSION = 1
 """Of these tables. A release that changes them counts on and brings those of the former one along."""
@@ -61,15 +61,7 @@ carried = Table(
 )
 """Holds that merges have brought to a contact."""
 
-progress = Table(
-    "directory_progress",
-    metadata,
-    Column("topic", Text, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("topic_id", Text, nullable=False),
-    Column("next_offset", BigInteger, nullable=False),
-)
-"""Up to where each topic has been taken in. `topic_id`: Kafka's, another one after the topic was created again."""
+progress = positions_table("directory_progress", metadata)
 
 work = Table(
     "directory_work",

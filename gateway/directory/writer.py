@@ -8,14 +8,13 @@ the very times and ids they had.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Insert, Table, and_, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.events import encode_event, event_key
+from gateway.database import Positions, keep_positions, positions_of, upsert
 from gateway.directory import tables
 from gateway.directory.consequences import Learnt
 from gateway.directory.merging import Carried
@@ -34,30 +33,18 @@ class Left(NamedTuple):
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The next offset to take in, by partition of a topic. `topic_id`: Kafka's, of the one topic the offsets are of;
-    None = nothing was taken in."""
-
-    topic: str
-    topic_id: str | None
-    offsets: Mapping[int, int] = field(default_factory=dict)
-
-
 class DirectoryWriter:
     """Made by `Directory.writer`; one task uses it. SQLAlchemyError, OSError."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def progress(self, topic: str) -> Progress:
+    async def positions(self, topic: str) -> Positions:
         """Up to where the topic has been taken in."""
-        rows = tables.progress
         async with self._connection.begin():
-            found = (await self._connection.execute(select(rows).where(rows.c.topic == topic))).all()
-        return Progress(topic, found[0].topic_id if found else None, {row.partition: row.next_offset for row in found})
+            return await positions_of(self._connection, tables.progress, topic)
 
-    async def apply(self, learnt: Learnt, progress: Progress, recorded_at: int) -> None:
+    async def apply(self, learnt: Learnt, positions: Positions, recorded_at: int) -> None:
         """All of it or none. `recorded_at` (ms): the time events say they were written at."""
         async with self._connection.begin():
             await self._put(tables.contacts, [_contact_row(contact) for contact in learnt.contacts])
@@ -66,10 +53,7 @@ class DirectoryWriter:
             await self._put(tables.carried, [_carried_row(carried) for carried in learnt.done])
             if events := [_work_row(event, recorded_at) for event in learnt.events]:
                 await self._connection.execute(insert(tables.work), events)
-            rows = tables.progress
-            former = and_(rows.c.topic == progress.topic, rows.c.topic_id != progress.topic_id)
-            await self._connection.execute(delete(rows).where(former))
-            await self._put(rows, _progress_rows(progress))
+            await keep_positions(self._connection, tables.progress, positions)
 
     async def left(self, limit: int) -> list[Left]:
         """The oldest events that are not known to be acknowledged, oldest first."""
@@ -95,21 +79,9 @@ class DirectoryWriter:
         """Insert, or replace what has the same key."""
         if not rows:
             return
-        statement = _upsert(table, self._connection.dialect.name)
+        statement = upsert(self._connection, table)
         for start in range(0, len(rows), ROWS_AT_ONCE):
             await self._connection.execute(statement, list(rows[start : start + ROWS_AT_ONCE]))
-
-
-def _upsert(table: Table, dialect: str) -> Insert:
-    """Both databases know it, under one name in two places."""
-    statement: Any = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    key = [column.name for column in table.primary_key]
-    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
-    if not rest:
-        done: Insert = statement.on_conflict_do_nothing(index_elements=key)
-    else:
-        done = statement.on_conflict_do_update(index_elements=key, set_=rest)
-    return done
 
 
 def _contact_row(contact: Contact) -> dict[str, object]:
@@ -146,10 +118,3 @@ def _carried_row(carried: Carried) -> dict[str, object]:
 
 def _work_row(event: Event, recorded_at: int) -> dict[str, object]:
     return {"key": event_key(event.subject), "value": encode_event(event, recorded_at), "refused": None}
-
-
-def _progress_rows(progress: Progress) -> list[dict[str, object]]:
-    return [
-        {"topic": progress.topic, "partition": partition, "topic_id": progress.topic_id, "next_offset": next_offset}
-        for partition, next_offset in progress.offsets.items()
-    ]

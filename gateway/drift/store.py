@@ -7,10 +7,8 @@ in memory, for a list may have millions.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -28,13 +26,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import connected, create_tables, database_url, engine_for, writing
+from gateway.database import Database, Work, database_url, inserting, upsert, with_tables
 from gateway.drift.model import ListState, MissingThere
 from gateway.settings import Settings
-from gateway.sole_worker import Work, sole_worker
 
 metadata = MetaData()
 
@@ -77,9 +73,7 @@ class DriftStore:
     """Connects when first asked. Everything raises SQLAlchemyError, OSError or TimeoutError."""
 
     def __init__(self, url: URL) -> None:
-        self._url = url
-        self._engine: AsyncEngine | None = None
-        self._opening = asyncio.Lock()
+        self._database = Database(url, with_tables(metadata))
 
     @classmethod
     def of(cls, settings: Settings) -> DriftStore:
@@ -88,41 +82,41 @@ class DriftStore:
 
     def sole_worker(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """For the one process that reads the lists. AnotherWorkerError."""
-        return sole_worker(self._url, Work.RECONCILE)
+        return self._database.sole_worker(Work.RECONCILE)
 
     async def states(self) -> list[ListState]:
         """Of all lists."""
-        async with connected(await self.open()) as connection:
+        async with self._database.connected() as connection:
             found = await connection.execute(select(lists.c.state))
             return [_decode_state(row.state) for row in found]
 
     async def asked(self) -> dict[str, int]:
         """When somebody asked for a round of a list out of turn, by its key."""
         wanted = select(lists.c.list, lists.c.asked_at).where(lists.c.asked_at.is_not(None))
-        async with connected(await self.open()) as connection:
+        async with self._database.connected() as connection:
             return {row.list: row.asked_at for row in await connection.execute(wanted)}
 
     async def ask(self, at: int) -> int:
         """Ask for a round of every list; how many there are."""
-        async with writing(await self.open()) as connection:
+        async with self._database.writing() as connection:
             return (await connection.execute(update(lists).values(asked_at=at))).rowcount
 
     async def keep(self, state: ListState, read: Mapping[str, int] | None = None) -> None:
         """The state, and the entries (with their dates) that were read on the way to it, or neither."""
-        async with writing(await self.open()) as connection:
+        async with self._database.writing() as connection:
             await _keep(connection, state, read or {})
 
     async def finish(self, state: ListState, read: Mapping[str, int]) -> None:
         """The same with the last page of a round: entries of former rounds are not on the list any more."""
         former = and_(entries.c.list == state.key, entries.c.round != state.round)
-        async with writing(await self.open()) as connection:
+        async with self._database.writing() as connection:
             await _keep(connection, state, read)
             await connection.execute(delete(entries).where(former))
 
     async def entries_of(self, keys: Collection[str], wanted: Sequence[str]) -> dict[str, int]:
         """Those of the wanted entries that one of the lists has, with the newest date."""
         found: dict[str, int] = {}
-        async with connected(await self.open()) as connection:
+        async with self._database.connected() as connection:
             for start in range(0, len(wanted), AT_ONCE):
                 question = select(entries.c.entry, entries.c.at).where(
                     entries.c.list.in_(list(keys)), entries.c.entry.in_(wanted[start : start + AT_ONCE])
@@ -142,65 +136,37 @@ class DriftStore:
             for each in found
         ]
         if rows:
-            async with writing(await self.open()) as connection:
-                await connection.execute(_upsert(connection, missing_there), rows)
+            async with self._database.writing() as connection:
+                await connection.execute(upsert(connection, missing_there), rows)
 
     async def missing(self) -> list[MissingThere]:
-        async with connected(await self.open()) as connection:
+        async with self._database.connected() as connection:
             return [_decode_missing(row.state) for row in await connection.execute(select(missing_there.c.state))]
 
     async def drop(self, keys: Collection[str]) -> None:
         """Lists that nobody sends with any more."""
-        async with writing(await self.open()) as connection:
+        async with self._database.writing() as connection:
             for table in (entries, lists):
                 await connection.execute(delete(table).where(table.c.list.in_(list(keys))))
 
-    async def open(self) -> AsyncEngine:
-        """Connect and create what is missing; once."""
-        async with self._opening:
-            if self._engine is None:
-                engine = engine_for(self._url)
-                try:
-                    await create_tables(engine, metadata)
-                except BaseException:
-                    await engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
-
     async def close(self) -> None:
         """Let go of the connections. Twice is once."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.dispose()
+        await self._database.close()
 
 
 async def _keep(connection: AsyncConnection, state: ListState, read: Mapping[str, int]) -> None:
     if rows := [{"list": state.key, "entry": entry, "round": state.round, "at": at} for entry, at in read.items()]:
         await connection.execute(_newest(connection), rows)
     row = {"list": state.key, "state": msgspec.json.encode(state).decode()}
-    await connection.execute(_upsert(connection, lists), row)
+    await connection.execute(upsert(connection, lists, replaced=["state"]), row)
 
 
 def _newest(connection: AsyncConnection) -> Insert:
     """Of an entry that is there the newer date stays: pages come newest first."""
-    statement = _insert(connection, entries)
+    statement = inserting(connection, entries)
     new = statement.excluded
     at = case((entries.c.at > new.at, entries.c.at), else_=new.at)
     done: Insert = statement.on_conflict_do_update(
         index_elements=["list", "entry"], set_={"round": new.round, "at": at}
     )
     return done
-
-
-def _upsert(connection: AsyncConnection, table: Table) -> Insert:
-    """Replaces the state where the key is there."""
-    statement = _insert(connection, table)
-    key = [column.name for column in table.primary_key]
-    done: Insert = statement.on_conflict_do_update(index_elements=key, set_={"state": statement.excluded.state})
-    return done
-
-
-def _insert(connection: AsyncConnection, table: Table) -> Any:
-    """Both databases can insert or update, under one name in two places."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

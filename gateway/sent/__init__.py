@@ -6,6 +6,6 @@ from the decision path: without this store a late failure counts from the moment
 
 from gateway.sent.finding import SentLookup
 from gateway.sent.message import SentMessage, message_of
-from gateway.sent.store import Positions, SentMessages, SentWriter
+from gateway.sent.store import SentMessages, SentWriter
 
-__all__ = ["Positions", "SentLookup", "SentMessage", "SentMessages", "SentWriter", "message_of"]
+__all__ = ["SentLookup", "SentMessage", "SentMessages", "SentWriter", "message_of"]

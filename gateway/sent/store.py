@@ -10,21 +10,27 @@ It is read and written by different roles, maybe in different processes; whoever
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import URL, BigInteger, Column, Index, Insert, Integer, MetaData, Table, Text, and_, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import URL, BigInteger, Column, Index, MetaData, Table, Text, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import connected, create_tables, database_url, engine_for
+from gateway.database import (
+    Database,
+    Positions,
+    Work,
+    database_url,
+    keep_positions,
+    positions_of,
+    positions_table,
+    upsert,
+    with_tables,
+)
 from gateway.sent.message import SentMessage
 from gateway.settings import Settings
-from gateway.sole_worker import Work, sole_worker
 
 metadata = MetaData()
 
@@ -46,35 +52,16 @@ messages = Table(
 
 Index("sent_messages_by_end", messages.c.finished_at)
 
-progress = Table(
-    "sent_progress",
-    metadata,
-    Column("topic", Text, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("topic_id", Text, nullable=False),
-    Column("next_offset", BigInteger, nullable=False),
-)
-"""`topic_id`: Kafka's, another one after the topic was created again."""
+progress = positions_table("sent_progress", metadata)
 
 _decode_recipients = msgspec.json.Decoder(tuple[str, ...]).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Positions:
-    """The next offset to take in, by partition. `topic_id`: None = nothing was taken in."""
-
-    topic: str
-    topic_id: str | None
-    offsets: Mapping[int, int] = field(default_factory=dict)
 
 
 class SentMessages:
     """Connects when first asked. Everything raises SQLAlchemyError, OSError or TimeoutError when it cannot answer."""
 
     def __init__(self, url: URL) -> None:
-        self._url = url
-        self._engine: AsyncEngine | None = None
-        self._opening = asyncio.Lock()
+        self._database = Database(url, with_tables(metadata))
 
     @classmethod
     def of(cls, settings: Settings) -> SentMessages:
@@ -89,34 +76,19 @@ class SentMessages:
             row.provider == provider,
             row.provider_message_id == provider_message_id,
         )
-        async with connected(await self._open()) as connection:
+        async with self._database.connected() as connection:
             found = (await connection.execute(wanted)).mappings().first()
         return None if found is None else _message(found)
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[SentWriter]:
         """The one that may write. AnotherWorkerError: another process does."""
-        await self._open()
-        async with sole_worker(self._url, Work.RECEIPTS) as connection:
+        async with self._database.sole_worker(Work.RECEIPTS) as connection:
             yield SentWriter(connection)
-
-    async def _open(self) -> AsyncEngine:
-        async with self._opening:
-            if self._engine is None:
-                engine = engine_for(self._url)
-                try:
-                    await create_tables(engine, metadata)
-                except BaseException:
-                    await engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
 
     async def close(self) -> None:
         """Let go of the connections. Twice is once."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.dispose()
+        await self._database.close()
 
 
 class SentWriter:
@@ -128,17 +100,15 @@ class SentWriter:
     async def positions(self, topic: str) -> Positions:
         """Up to where the topic has been taken in."""
         async with self._connection.begin():
-            found = (await self._connection.execute(select(progress).where(progress.c.topic == topic))).all()
-        return Positions(topic, found[0].topic_id if found else None, {row.partition: row.next_offset for row in found})
+            return await positions_of(self._connection, progress, topic)
 
     async def keep(self, sent: Sequence[SentMessage], positions: Positions) -> None:
         """Both or neither. An id that is there stays as it is."""
-        former = and_(progress.c.topic == positions.topic, progress.c.topic_id != positions.topic_id)
-        async with self._connection.begin():
+        connection = self._connection
+        async with connection.begin():
             if sent:
-                await self._connection.execute(self._insert(messages), [_row(each) for each in sent])
-            await self._connection.execute(delete(progress).where(former))
-            await self._connection.execute(self._insert(progress, "next_offset"), _progress_rows(positions))
+                await connection.execute(upsert(connection, messages, replaced=()), [_row(each) for each in sent])
+            await keep_positions(connection, progress, positions)
 
     async def forget(self, before: int, limit: int) -> int:
         """Delete messages that were finished before that time (ms): the `limit` oldest, and those of the same moment
@@ -149,18 +119,6 @@ class SentWriter:
             through = (await self._connection.execute(last)).scalar()
             old = ended < before if through is None else ended <= through
             return (await self._connection.execute(delete(messages).where(old))).rowcount
-
-    def _insert(self, table: Table, *replaced: str) -> Insert:
-        """Where the key is there: replaces these columns, or nothing. Both databases know it under one name."""
-        postgres = self._connection.dialect.name == "postgresql"
-        statement: Any = postgresql.insert(table) if postgres else sqlite.insert(table)
-        key = [column.name for column in table.primary_key]
-        if replaced:
-            values = {name: statement.excluded[name] for name in replaced}
-            done: Insert = statement.on_conflict_do_update(index_elements=key, set_=values)
-        else:
-            done = statement.on_conflict_do_nothing(index_elements=key)
-        return done
 
 
 def _row(sent: SentMessage) -> dict[str, object]:
@@ -180,15 +138,3 @@ def _row(sent: SentMessage) -> dict[str, object]:
 
 def _message(row: Mapping[Any, Any]) -> SentMessage:
     return SentMessage(**{**row, "recipients": _decode_recipients(row["recipients"])})
-
-
-def _progress_rows(positions: Positions) -> list[dict[str, object]]:
-    return [
-        {
-            "topic": positions.topic,
-            "partition": partition,
-            "topic_id": positions.topic_id,
-            "next_offset": next_offset,
-        }
-        for partition, next_offset in positions.offsets.items()
-    ]

@@ -15,22 +15,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.contract.contacts import Snapshot
 from gateway.contract.events import decode_event
-from gateway.database import database_url, engine_for
+from gateway.database import AnotherWorkerError, Positions, database_url, engine_for
 from gateway.directory import tables
 from gateway.directory.consequences import Learnt
 from gateway.directory.directory import Directory
 from gateway.directory.merging import Carried
-from gateway.directory.sole_writer import AnotherWriterError
 from gateway.directory.succession import Contact
 from gateway.directory.tables import UnknownSchemaError
-from gateway.directory.writer import Progress
 from gateway.dnd.model import Event, Subject, SubjectKind
 from gateway.settings import Secret, SettingsError
 from tests.directory.model import Run
 from tests.directory.steps import CONTACTS, STEPS, Step
 from tests.directory.world import START_AT, STOPPED, Scene, contact, email, in_memory, phone, scene_in
 
-NOTHING = Progress("contacts", "t", {})
+NOTHING = Positions("contacts", "t", {})
 
 
 @pytest.fixture
@@ -73,13 +71,13 @@ async def test_events_left_are_given_in_order_until_they_are_acknowledged_or_ref
 
 
 async def test_progress_is_of_one_topic_and_the_next_one_of_that_name_begins_anew(scene: Scene) -> None:
-    assert await scene.writer.progress("contacts") == Progress("contacts", None, {})
-    await scene.writer.apply(Learnt(), Progress("contacts", "t1", {0: 5, 1: 7}), START_AT)
-    await scene.writer.apply(Learnt(), Progress("dnd.events", "t2", {0: 1}), START_AT)
-    await scene.writer.apply(Learnt(), Progress("contacts", "t1", {0: 6, 1: 7}), START_AT)
-    assert await scene.writer.progress("contacts") == Progress("contacts", "t1", {0: 6, 1: 7})
-    await scene.writer.apply(Learnt(), Progress("contacts", "t3", {0: 1}), START_AT)
-    assert await scene.writer.progress("contacts") == Progress("contacts", "t3", {0: 1})
+    assert await scene.writer.positions("contacts") == Positions("contacts", None, {})
+    await scene.writer.apply(Learnt(), Positions("contacts", "t1", {0: 5, 1: 7}), START_AT)
+    await scene.writer.apply(Learnt(), Positions("dnd.events", "t2", {0: 1}), START_AT)
+    await scene.writer.apply(Learnt(), Positions("contacts", "t1", {0: 6, 1: 7}), START_AT)
+    assert await scene.writer.positions("contacts") == Positions("contacts", "t1", {0: 6, 1: 7})
+    await scene.writer.apply(Learnt(), Positions("contacts", "t3", {0: 1}), START_AT)
+    assert await scene.writer.positions("contacts") == Positions("contacts", "t3", {0: 1})
 
 
 async def test_all_of_a_batch_is_there_or_nothing(scene: Scene) -> None:
@@ -89,12 +87,12 @@ async def test_all_of_a_batch_is_there_or_nothing(scene: Scene) -> None:
     with pytest.raises(SQLAlchemyError):
         await scene.writer.apply(
             Learnt([Contact("loc1", "c0", frozenset({phone(1)})), wrong], [event]),
-            Progress("contacts", "t", {0: 9}),
+            Positions("contacts", "t", {0: 9}),
             START_AT,
         )
     assert await scene.directory.contacts_of(phone(1)) == []
     assert await scene.writer.left(9) == []
-    assert (await scene.writer.progress("contacts")).offsets == {}
+    assert (await scene.writer.positions("contacts")).offsets == {}
 
 
 async def test_more_than_one_statement_takes_is_written_and_found(scene: Scene) -> None:
@@ -113,7 +111,7 @@ async def test_one_writer_at_a_time_and_the_next_one_takes_over(database: URL) -
     one, two = Directory(database), Directory(database)
     try:
         async with one.writer():
-            with pytest.raises(AnotherWriterError):
+            with pytest.raises(AnotherWorkerError):
                 async with two.writer():
                     pass
             assert await two.addresses("loc1", "c1") == ()  # readers go on

@@ -12,12 +12,12 @@ from sqlalchemy import URL
 
 from gateway.contract.contacts import Snapshot
 from gateway.contract.events import decode_event, encode_event, event_key
-from gateway.database import database_url
+from gateway.database import Positions, database_url
 from gateway.directory.consequences import Known, Learnt, Logged, of_events, of_snapshots
 from gateway.directory.directory import Directory
 from gateway.directory.merging import Carried
 from gateway.directory.succession import Contact
-from gateway.directory.writer import DirectoryWriter, Left, Progress
+from gateway.directory.writer import DirectoryWriter, Left
 from gateway.dnd.model import Actor, ActorKind, Cause, Event, Lift, LiftTerm, Place, Scope, Subject, SubjectKind
 from gateway.dnd.record import EMPTY, Record, RegisterKey, fold
 
@@ -55,7 +55,7 @@ class Memory:
         self._left: list[Left] = []
         self._ids = itertools.count()
 
-    async def apply(self, learnt: Learnt, _: Progress, recorded_at: int) -> None:
+    async def apply(self, learnt: Learnt, _: Positions, recorded_at: int) -> None:
         self._contacts |= {contact.subject: contact for contact in learnt.contacts}
         self._carried |= set(learnt.done)
         for event in learnt.events:
@@ -85,7 +85,7 @@ class Memory:
 class Store(Protocol):
     """`DirectoryWriter`, or `Memory`."""
 
-    async def apply(self, learnt: Learnt, progress: Progress, recorded_at: int) -> None: ...
+    async def apply(self, learnt: Learnt, positions: Positions, recorded_at: int) -> None: ...
     async def left(self, limit: int) -> list[Left]: ...
     async def acknowledged(self, published: Sequence[Left]) -> None: ...
 
@@ -178,7 +178,7 @@ class World:
         async with self.lookups() as lookups:
             learnt = await of_events(events, lookups, self, now)
         self.position = end
-        await self._commit(learnt, Progress("dnd.events", "t", {0: end}), now)
+        await self._commit(learnt, Positions("dnd.events", "t", {0: end}), now)
 
     async def snapshots(self, *given: Snapshot) -> None:
         """What they bring, and what follows from that."""
@@ -186,7 +186,7 @@ class World:
         now = self.now()
         async with self.lookups() as lookups:
             learnt = await of_snapshots(given, lookups, self, now)
-        await self._commit(learnt, Progress("contacts", "t", {0: now}), now)
+        await self._commit(learnt, Positions("contacts", "t", {0: now}), now)
         await self.settle()
 
     async def have(self, id_: str, *addresses: Subject, **more: object) -> Snapshot:
@@ -195,8 +195,8 @@ class World:
         await self.snapshots(snapshot)
         return snapshot
 
-    async def _commit(self, learnt: Learnt, progress: Progress, now: int) -> None:
-        await self._writer.apply(learnt, progress, now)
+    async def _commit(self, learnt: Learnt, positions: Positions, now: int) -> None:
+        await self._writer.apply(learnt, positions, now)
         while left := await self._writer.left(100):
             for _ in range(2 if self.publishes_twice else 1):
                 self.write(*[decode_event(each.value, now) for each in left])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import URL
 
+from gateway.database import AnotherWorkerError
 from gateway.drift import Counts, DriftStore, ListState, MissingThere, Side
-from gateway.sole_worker import AnotherWorkerError
 
 AT = 1_763_900_000_000
 
@@ -82,7 +82,6 @@ async def test_what_is_missing_there_is_replaced_by_the_next_comparison(store: D
 async def test_one_process_works_at_a_time(store: DriftStore, database: URL) -> None:
     other = DriftStore(database)
     try:
-        await store.open()
         async with store.sole_worker():
             with pytest.raises(AnotherWorkerError):
                 async with other.sole_worker():

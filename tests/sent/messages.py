@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.sent import Positions, SentMessage
+from gateway.database import Positions
+from gateway.sent import SentMessage
 
 AT = 1_763_900_000_000
 TOPIC = "outbound.receipts"

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import URL
 from sqlalchemy.exc import IntegrityError
 
-from gateway.sent import Positions, SentMessages
-from gateway.sole_worker import AnotherWorkerError
+from gateway.database import AnotherWorkerError, Positions
+from gateway.sent import SentMessages
 from tests.sent.messages import AT, TOPIC, at, message
 
 
