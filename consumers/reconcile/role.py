@@ -26,6 +26,7 @@ from consumers.reconcile.calling import Caller, new_session
 from consumers.reconcile.lists import Account, ProviderList, accounts_of
 from consumers.reconcile.pulling import AGAIN_MS, Puller
 from gateway.clock import now_ms
+from gateway.database import AnotherWorkerError
 from gateway.dnd.model import Subject
 from gateway.dnd.record import Record
 from gateway.drift import DriftStore, ListState, Side, report
@@ -33,7 +34,6 @@ from gateway.fresh import FreshState
 from gateway.metrics import DRIFT, RECONCILE_AGE, Samples
 from gateway.roles import Services
 from gateway.signals.publish import DRAIN_DEADLINE_S, Publisher
-from gateway.sole_worker import AnotherWorkerError
 from gateway.streams.quorum import NotFreshError
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,6 @@ class ReconcileRole:
         pause, said = FIRST_PAUSE_S, ""
         while True:
             try:
-                await self._store.open()
                 async with self._store.sole_worker() as lock, new_session(ACCOUNTS_AT_ONCE) as session:
                     self._states = {state.key: state for state in await self._store.states()}
                     await self._tell()
