@@ -24,8 +24,9 @@ AHEAD_MS = 24 * 3_600_000
 """A date further ahead of our clock is a mistake: the entry counts as undated. Clocks differ by less."""
 
 TOLD_AS: Mapping[Cause, Cause] = {Cause.COMPLAINT: Cause.SUPPRESSED_COMPLAINT}
-"""Mailgun tells a complaint on its list once more, for each message (`suppress-complaint`), and that users may clear
-(R11): what they have cleared since the complaint does not come back by the list."""
+"""Who is on Mailgun's list of complaints is also told of with each message (`suppress-complaint`), and that users may
+clear (R11). So an entry that was told like that since is known: it makes no spam of what may be cleared, and what was
+cleared does not come back."""
 
 _NOTHING = Register()
 
@@ -92,10 +93,12 @@ def compare(
 
 def _judge_state(entry: OptOut, record: Record, now: int) -> Place | _Judged:
     """What is to be placed for an entry of a list that tells state, or why nothing is."""
+    also = _registers(replace(entry, cause=TOLD_AS.get(entry.cause, entry.cause)), record)
     if all(register.in_force for register in _registers(entry, record)):
         return _Judged.KNOWN
-    also = replace(entry, cause=TOLD_AS.get(entry.cause, entry.cause))
-    lifted_at = max(each.lifted.at for each in (*_registers(entry, record), *_registers(also, record)))
+    if all(register.in_force and register.placed.at >= (entry.at or 0) for register in also):
+        return _Judged.KNOWN
+    lifted_at = max(each.lifted.at for each in (*_registers(entry, record), *also))
     at = entry.at
     if at is None or at > now + AHEAD_MS:
         if lifted_at >= 0:  # nothing tells whether it was lifted since

@@ -41,7 +41,8 @@ def report(states: Iterable[ListState], missing: Iterable[MissingThere]) -> list
     for each in missing:
         if (row := rows.get((each.location_id, each.provider, each.listed))) is not None:
             row.found.missing_there += each.count
-            row.found.examples.setdefault(Side.MISSING_THERE.value, []).extend(each.examples[:EXAMPLES_LIMIT])
+            if each.examples:
+                row.found.examples.setdefault(Side.MISSING_THERE.value, []).extend(each.examples[:EXAMPLES_LIMIT])
     return [rows[key] for key in sorted(rows)]
 
 

@@ -38,6 +38,11 @@ def test_a_list_that_was_never_read_through_is_shown_too() -> None:
     assert row.finished_at is None
 
 
+def test_where_nothing_differs_there_are_no_examples() -> None:
+    (row,) = report([state("one", 200, loc1=Counts(3))], [MissingThere("loc1", "mailgun", "bounces", 0, [], 200)])
+    assert row.found == Counts(3)
+
+
 def test_it_may_be_made_again_from_the_same_states() -> None:
     states = [state("one", 200, loc1=Counts(1, 0, 1, 0, 0, {"missing_here": ["a@x.org"]}))]
     missing = [MissingThere("loc1", "mailgun", "bounces", 1, ["b@x.org"], 200)]

@@ -34,8 +34,15 @@ PAGE_LIMIT = 300
 
 _TO_FIELDS = ("to", "cc", "bcc")
 
-_LISTED = {"bounce": "bounces", "unsubscribed": "unsubscribes", "complained": "complaints"}
-"""Which list an event, or the reason of a failure, puts its recipient on."""
+_LISTED = {
+    "bounce": "bounces",
+    "suppress-bounce": "bounces",
+    "unsubscribed": "unsubscribes",
+    "suppress-unsubscribe": "unsubscribes",
+    "complained": "complaints",
+    "suppress-complaint": "complaints",
+}
+"""Which list an event, or the reason of a failure, says that its recipient is on."""
 
 _LIST_PATH = f"/v3/{{domain}}/{{list:{'|'.join(LISTS)}}}"
 

@@ -255,19 +255,35 @@ async def test_a_date_in_a_far_future_is_none(scene: Scene, mailgun: Mailgun) ->
     assert scene.holds.get(email(PEOPLE[0])).registers[Scope.EMAIL, Cause.BOUNCE].placed.at == NOW
 
 
-@pytest.mark.parametrize(("lifted_at", "held"), [(NOW, False), (NOW - 2 * HOUR_MS, True), (None, True)])
-async def test_r11_a_complaint_that_mailgun_repeated_and_a_user_cleared_since_does_not_come_back(
-    store: DriftStore, session: aiohttp.ClientSession, mailgun: Mailgun, lifted_at: int | None, held: bool
+@pytest.mark.parametrize(
+    ("told_at", "lifted_at", "held", "lifted_here"),
+    [
+        (NOW - HOUR_MS // 2, None, False, 0),
+        (NOW - HOUR_MS // 2, NOW, False, 1),
+        (NOW - 3 * HOUR_MS, None, True, 0),
+        (NOW - 3 * HOUR_MS, NOW - 2 * HOUR_MS, True, 0),
+        (NOW - 3 * HOUR_MS, NOW, False, 1),
+    ],
+    ids=["told", "told and cleared", "complained after that", "complained after it was cleared", "cleared since"],
+)
+async def test_r11_a_complaint_that_mailgun_has_repeated_with_a_message_may_still_be_cleared(
+    store: DriftStore,
+    session: aiohttp.ClientSession,
+    mailgun: Mailgun,
+    told_at: int,
+    lifted_at: int | None,
+    held: bool,
+    lifted_here: int,
 ) -> None:
-    """`suppress-complaint` may be cleared; a complaint that came after that, or that nobody cleared, is spam."""
+    """`suppress-complaint` is of who is on this list, and clearable; a complaint that came after it is spam."""
     scene = Scene(mailgun_list(OptOutList.COMPLAINTS), store, session, mailgun)
     mailgun.on("complaints", PEOPLE[0], at=NOW - HOUR_MS)
-    await scene.holds.placed(email(PEOPLE[0]), Cause.SUPPRESSED_COMPLAINT, NOW - 3 * HOUR_MS)
+    await scene.holds.placed(email(PEOPLE[0]), Cause.SUPPRESSED_COMPLAINT, told_at)
     if lifted_at is not None:
         await scene.holds.lifted(email(PEOPLE[0]), Cause.SUPPRESSED_COMPLAINT, lifted_at)
     assert await scene.pull()
     assert (("loc1", PEOPLE[0], Cause.COMPLAINT) in scene.holds.held()) == held
-    assert scene.found().lifted_here == (not held)
+    assert (scene.found().lifted_here, scene.found().missing_here) == (lifted_here, int(held))
 
 
 async def test_a_provider_that_asks_for_a_longer_wait_is_left_alone_for_that_long(
