@@ -8,29 +8,14 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
 from schemathesis.generation.modes import GenerationMode
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from gateway.dnd.model import Cause, Scope
 from gateway.web.api.problem_types import ProblemType
 from gateway.web.api.routes import ROUTES
 from tests.contacts.people import CONTACT, EMAIL, PHONE, place
+from tests.web.api.made_calls import all_operations
 from tests.web.api.serving import KEYS, Api
-
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 
 EXAMPLES = 12
 """Of each operation, role and mode."""
@@ -72,26 +57,4 @@ async def test_whatever_is_sent_is_answered_as_the_document_says(quick: Api, rol
         place(EMAIL, Scope.EMAIL, Cause.BOUNCE),
     )
     schema = schemathesis.openapi.from_dict(await document(quick))
-    await asyncio.to_thread(_all_operations, schema, quick.url, KEYS[role], mode)
-
-
-def _all_operations(schema: Any, url: str, key: str, mode: GenerationMode) -> None:
-    headers = {"Authorization": f"Bearer {key}"}
-    for found in schema.get_all_operations():
-        operation = found.ok()
-
-        @settings(
-            max_examples=EXAMPLES,
-            phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=list(HealthCheck),
-            deadline=None,
-        )
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def test(case: Any) -> None:
-            if "location_id" in case.path_parameters and len(case.path_parameters["location_id"]) % 4:
-                case.path_parameters["location_id"] = "loc1"  # anything else ends at the door
-            if "contact_id" in case.path_parameters and len(case.path_parameters["contact_id"]) % 4:
-                case.path_parameters["contact_id"] = "c1"
-            case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
-
-        test()
+    await asyncio.to_thread(all_operations, schema, quick.url, KEYS[role], mode, EXAMPLES)
