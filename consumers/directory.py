@@ -25,12 +25,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from consumers.sole_work import FIRST_PAUSE_S, LONGEST_PAUSE_S, SoleWork
 from gateway.clock import now_ms
 from gateway.contract.contacts import Snapshot, Unreadable, read_contact
 from gateway.contract.events import decode_event, event_key
-from gateway.database import AnotherWorkerError, Positions
+from gateway.database import Positions
 from gateway.directory.consequences import Learnt, Logged, of_events, of_snapshots
 from gateway.directory.directory import Directory
 from gateway.directory.writer import DirectoryWriter, Left
@@ -41,8 +40,6 @@ from gateway.metrics import CONTACTS, CONTACTS_UNKNOWN, CONTACTS_UNREADABLE, MIR
 from gateway.roles import Services
 from gateway.signals.publish import DRAIN_DEADLINE_S, NotAcknowledgedError, Publisher, RefusedError
 from gateway.streams.log_reader import LogReader, Stretch, log_reader, read_ahead
-from gateway.streams.quorum import NotFreshError
-from gateway.streams.topics import KafkaUnreachableError
 from gateway.streams.writing import Unwritten
 
 log = logging.getLogger(__name__)
@@ -52,12 +49,6 @@ BATCH_RECORDS = 500
 
 BATCH_EVENTS = 500
 """Published at a time."""
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-"""Between two tries of what failed, doubling."""
-
-TAKE_OVER_S = 1.0
-"""How often a process that waits looks whether the one that works is gone."""
 
 NAMED_LIMIT = 5
 """Of what is wrong with one snapshot, in the log."""
@@ -76,7 +67,7 @@ class DirectoryRole:
         self._fresh = services.fresh_state()
         self._directory = Directory.of(services.settings)
         self._publisher = Publisher(services.clients, services.topics.dnd_events, DRAIN_DEADLINE_S)
-        self._problem: str | None = "not started yet"
+        self._sole = SoleWork("contacts are not taken in")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. It can be ended anywhere: what was not committed is done again."""
@@ -86,7 +77,7 @@ class DirectoryRole:
             async with asyncio.TaskGroup() as group:
                 working = [
                     group.create_task(self._publisher.run(), name="directory's publisher"),
-                    group.create_task(self._keep(), name="directory"),
+                    group.create_task(self._sole.keep(self._work), name="directory"),
                 ]
                 await stop.wait()
                 for task in working:
@@ -95,30 +86,12 @@ class DirectoryRole:
             await self._directory.close()
 
     def problems(self) -> list[str]:
-        return self._fresh.problems() + ([] if self._problem is None else [self._problem])
+        return self._fresh.problems() + self._sole.problems
 
-    async def _keep(self) -> None:
-        """Try again what somebody else has to put right."""
-        pause, said = FIRST_PAUSE_S, ""
-        while True:
-            try:
-                async with self._directory.writer() as writer:
-                    self._problem, pause, said = "loading: contacts are taken in", FIRST_PAUSE_S, ""
-                    await self._work(writer)
-            except AnotherWorkerError:
-                self._problem = None
-                await asyncio.sleep(TAKE_OVER_S)
-            except (SQLAlchemyError, KafkaUnreachableError, OSError, TimeoutError) as error:
-                self._problem = f"contacts are not taken in: {_first_line(error)}"
-                if self._problem != said:
-                    log.warning("%s", self._problem)
-                said = self._problem
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-
-    async def _work(self, writer: DirectoryWriter) -> None:
+    async def _work(self) -> None:
         topics = self._services.topics
-        async with AsyncExitStack() as stack:
+        async with self._directory.writer() as writer, AsyncExitStack() as stack:
+            self._sole.begun("loading: contacts are taken in")
             readers: list[LogReader] = []
             for topic, committed in ((topics.dnd_events, False), (topics.contacts, True)):
                 known = await writer.positions(topic)
@@ -135,8 +108,8 @@ class DirectoryRole:
             read_ahead(contacts, BATCH_RECORDS) as next_contacts,
         ):
             while True:
-                if self._problem is not None and _reached(contacts.positions, loaded_at):
-                    self._problem = None
+                if self._sole.problem is not None and _reached(contacts.positions, loaded_at):
+                    self._sole.problem = None
                 await asyncio.wait([next_events.task(), next_contacts.task()], return_when=asyncio.FIRST_COMPLETED)
                 news = await next_events.taken() if next_events.task().done() else None  # 1
                 snapshots = await next_contacts.taken() if next_contacts.task().done() else None
@@ -173,15 +146,8 @@ class TakingIn:
 
     async def behind_barrier(self) -> Mapping[int, int]:
         """Step 2: returns, once it has passed, up to where the view is."""
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                await self._fresh.barrier.passed()
-            except NotFreshError:
-                await asyncio.sleep(pause)  # the fresh state says why
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-            else:
-                return dict(enumerate(self._fresh.view.positions()))
+        await self._fresh.vouched()
+        return dict(enumerate(self._fresh.view.positions()))
 
     async def events(self, reader: LogReader, stretch: Stretch) -> None:
         """Step 3."""
@@ -272,8 +238,3 @@ class ViewRecords:
 
 def _reached(positions: Mapping[int, int], ends: Mapping[int, int]) -> bool:
     return all(positions.get(partition, end) >= end for partition, end in ends.items())
-
-
-def _first_line(error: BaseException) -> str:
-    """SQLAlchemy adds the statement and a link."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -16,27 +16,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 
+from consumers.sole_work import SoleWork
 from gateway.clock import now_ms
 from gateway.contract.receipts import decode_receipt
-from gateway.database import AnotherWorkerError, Positions
+from gateway.database import Positions
 from gateway.metrics import RECEIPTS_UNREADABLE, SENT_KEPT
 from gateway.roles import Services
 from gateway.sent import SentMessage, SentMessages, SentWriter, message_of
 from gateway.streams.log_reader import Entry, LogReader, log_reader
-from gateway.streams.topics import KafkaUnreachableError
 
 log = logging.getLogger(__name__)
 
 BATCH_RECORDS = 2_000
 """Stored by one transaction: some 50 ms, and so long nobody else writes to a SQLite file."""
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-"""Between two tries of what failed, doubling."""
-
-TAKE_OVER_S = 1.0
-"""How often a process that waits looks whether the one that works is gone."""
 
 FORGET_EVERY_S = 600.0
 FORGET_AT_ONCE = 2_000
@@ -55,55 +48,37 @@ class ReceiptsRole:
         self._services = services
         self._sent = SentMessages.of(services.settings)
         self._retention_ms = services.settings.sent.retention_ms
-        self._problem: str | None = "not started yet"
+        self._sole = SoleWork("receipts are not kept")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. It can be ended anywhere: what was not stored is read again."""
         try:
             async with asyncio.TaskGroup() as group:
-                keeping = group.create_task(self._keep(), name="receipts")
+                keeping = group.create_task(self._sole.keep(self._work), name="receipts")
                 await stop.wait()
                 keeping.cancel()
         finally:
             await self._sent.close()
 
     def problems(self) -> list[str]:
-        return [] if self._problem is None else [self._problem]
+        return self._sole.problems
 
-    async def _keep(self) -> None:
-        """Try again what somebody else has to put right."""
-        pause, said = FIRST_PAUSE_S, ""
-        while True:
-            try:
-                async with self._sent.writer() as writer:
-                    self._problem, pause, said = "loading: receipts are taken in", FIRST_PAUSE_S, ""
-                    await self._work(writer)
-            except AnotherWorkerError:
-                self._problem = None
-                await asyncio.sleep(TAKE_OVER_S)
-            except (SQLAlchemyError, KafkaUnreachableError, OSError, TimeoutError) as error:
-                # Its first line alone: SQLAlchemy adds the statement and a link.
-                self._problem = f"receipts are not kept: {type(error).__name__}: {error}".splitlines()[0]
-                if self._problem != said:
-                    log.warning("%s", self._problem)
-                said = self._problem
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-
-    async def _work(self, writer: SentWriter) -> None:
+    async def _work(self) -> None:
         topic = self._services.topics.receipts
-        known = await writer.positions(topic)
-        reading = log_reader(self._services.clients, topic, known.topic_id, known.offsets, committed=True)
-        async with reading as reader:
-            await self._serve(reader, writer, topic)
+        async with self._sent.writer() as writer:
+            self._sole.begun("loading: receipts are taken in")
+            known = await writer.positions(topic)
+            reading = log_reader(self._services.clients, topic, known.topic_id, known.offsets, committed=True)
+            async with reading as reader:
+                await self._serve(reader, writer, topic)
 
     async def _serve(self, reader: LogReader, writer: SentWriter, topic: str) -> None:
         loop = asyncio.get_running_loop()
         loaded_at = await reader.ends()
         forget_at = loop.time()
         while True:
-            if self._problem is not None and all(reader.positions[each] >= end for each, end in loaded_at.items()):
-                self._problem = None
+            if self._sole.problem is not None and all(reader.positions[each] >= end for each, end in loaded_at.items()):
+                self._sole.problem = None
             stretch = await reader.read(BATCH_RECORDS)
             if stretch.entries:
                 sent = self._messages(stretch.entries)

@@ -41,6 +41,9 @@ from gateway.view.errors import ViewError
 from gateway.view.meta import Fingerprint
 from gateway.view.table import View
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+"""Between two tries to pass a barrier, doubling."""
+
 APPLIED_DEADLINE_S = 1.0
 """The follower needs milliseconds; a caller that waits longer is asked again, and can be stopped in between."""
 
@@ -114,6 +117,18 @@ class FreshState:
         A role joins its group after that: while a large view is built, others can serve the partitions.
         """
         return await set_before_stop(self._required().loaded, stop)
+
+    async def vouched(self) -> None:
+        """Return once everything acknowledged before the call is in the view, however long that takes."""
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                await self.barrier.passed()
+            except NotFreshError:
+                await asyncio.sleep(pause)  # `problems` says why
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+            else:
+                return
 
     async def wait_applied(self, partition: int, end: int) -> None:
         """Return once the view has applied everything below `end`; NotFreshError when that takes too long."""

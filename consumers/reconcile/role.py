@@ -25,8 +25,8 @@ from consumers.reconcile.backwards import compare_backwards
 from consumers.reconcile.calling import Caller, new_session
 from consumers.reconcile.lists import Account, ProviderList, accounts_of
 from consumers.reconcile.pulling import AGAIN_MS, Puller
+from consumers.sole_work import SoleWork
 from gateway.clock import now_ms
-from gateway.database import AnotherWorkerError
 from gateway.dnd.model import Subject
 from gateway.dnd.record import Record
 from gateway.drift import DriftStore, ListState, Side, report
@@ -34,18 +34,14 @@ from gateway.fresh import FreshState
 from gateway.metrics import DRIFT, RECONCILE_AGE, Samples
 from gateway.roles import Services
 from gateway.signals.publish import DRAIN_DEADLINE_S, Publisher
-from gateway.streams.quorum import NotFreshError
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
-"""For what is due or was asked for, and whether the process that works is gone."""
+"""For what is due or was asked for."""
 
 ACCOUNTS_AT_ONCE = 8
 """Each has a page of up to 16 MiB in memory."""
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-"""Between two tries of what failed, doubling."""
 
 
 def build(services: Services) -> ReconcileRole:
@@ -68,7 +64,7 @@ class ReconcileRole:
         self._drift: Samples = {}
         self._compared, self._compared_at = True, now_ms()
         """Whether holds were compared the other way round since something was read; when that was (ms)."""
-        self._problem: str | None = "not started yet"
+        self._sole = SoleWork("lists are not compared")
         services.metrics.watch(DRIFT, lambda: self._drift)
         services.metrics.watch(RECONCILE_AGE, self._ages)
 
@@ -80,7 +76,7 @@ class ReconcileRole:
             async with asyncio.TaskGroup() as group:
                 working = [
                     group.create_task(self._publisher.run(), name="reconcile's publisher"),
-                    group.create_task(self._keep(), name="reconcile"),
+                    group.create_task(self._sole.keep(self._turn), name="reconcile"),
                 ]
                 await stop.wait()
                 for task in working:
@@ -89,29 +85,15 @@ class ReconcileRole:
             await self._store.close()
 
     def problems(self) -> list[str]:
-        return self._fresh.problems() + ([] if self._problem is None else [self._problem])
+        return self._fresh.problems() + self._sole.problems
 
-    async def _keep(self) -> None:
-        """Try again what somebody else has to put right."""
-        pause, said = FIRST_PAUSE_S, ""
-        while True:
-            try:
-                async with self._store.sole_worker() as lock, new_session(ACCOUNTS_AT_ONCE) as session:
-                    self._states = {state.key: state for state in await self._store.states()}
-                    await self._tell()
-                    self._problem, pause, said = None, FIRST_PAUSE_S, ""
-                    await self._work(lock, session)
-            except AnotherWorkerError:
-                self._problem, self._states, self._drift = None, {}, {}
-                await asyncio.sleep(LOOK_EVERY_S)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                # Its first line alone: SQLAlchemy adds the statement and a link.
-                self._problem = f"lists are not compared: {type(error).__name__}: {error}".splitlines()[0]
-                if self._problem != said:
-                    log.warning("%s", self._problem)
-                said = self._problem
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+    async def _turn(self) -> None:
+        self._states, self._drift = {}, {}
+        async with self._store.sole_worker() as lock, new_session(ACCOUNTS_AT_ONCE) as session:
+            self._states = {state.key: state for state in await self._store.states()}
+            await self._tell()
+            self._sole.begun()
+            await self._work(lock, session)
 
     async def _work(self, lock: AsyncConnection, session: aiohttp.ClientSession) -> None:
         """For ever. SQLAlchemyError, OSError, TimeoutError."""
@@ -208,15 +190,7 @@ class FreshHolds:
 
     async def fresh(self) -> None:
         """Returns once a barrier has passed."""
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                await self._fresh.barrier.passed()
-            except NotFreshError:
-                await asyncio.sleep(pause)  # the fresh state says why
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-            else:
-                return
+        await self._fresh.vouched()
 
     def get(self, subject: Subject) -> Record:
         return self._fresh.view.get(subject)
