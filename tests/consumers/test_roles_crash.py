@@ -1,7 +1,9 @@
 """Kill -9 of the roles `directory` and `changes`, each a process of its own, while people and the CRM go on.
 
 Afterwards nothing is missing: every contact is held as its number is (R21), and the changes of each contact are a chain
-from "not held" to what it is now, without a gap and without a repetition (R20). Kills at every single effect: `test_directory_crash`, `test_changes`.
+from "not held" to what it is now, without a gap and without a repetition (R20).
+
+`test_directory_crash` and `test_changes` kill at every single effect.
 """
 
 from __future__ import annotations
