@@ -122,6 +122,10 @@ class Guard:
         """Partitions it decides now; 0 when it does not answer."""
         return int(self.metric('workers{state="serving"}') or 0)
 
+    def wait_held_up(self, partitions: int) -> None:
+        """Until all of them wait for a freshness round with a batch in hand: none has a transaction under way then."""
+        until("partitions are held up", lambda: self.metric('workers{state="held up"}') == partitions)
+
     def wait_rounds_fail(self, more: int) -> None:
         """Until so many more freshness rounds did not pass: time enough to have decided, had it wanted to."""
         before = self._rounds_failed()

@@ -72,7 +72,11 @@ class Stage:
 
     def request_ends(self) -> dict[int, int]:
         """Behind the last request, by partition."""
-        return end_offsets(self.bootstrap, self.topic("outbound.requests"))
+        return self.ends("outbound.requests")
+
+    def ends(self, name: str) -> dict[int, int]:
+        """High watermarks of a topic by partition: open transactions and markers count."""
+        return end_offsets(self.bootstrap, self.topic(name))
 
     def wait_all_decided(self) -> None:
         ends = self.request_ends()

@@ -53,13 +53,11 @@ def test_dnd_events_created_anew_under_a_running_guard_holds_until_the_view_is_r
 
 def nothing_is_decided(scene: Scene, guard: Guard) -> None:
     """While requests and holds go on, and the guard tries again and again. What was under way may end first."""
-    guard.wait_rounds_fail(ROUNDS_HELD)
-    scene.decided.poll()
-    before = scene.decided.total
+    guard.wait_held_up(len(scene.request_ends()))
+    before = scene.stage.ends("outbound.decisions")
     scene.driver.wait_produced(scene.moment())
     guard.wait_rounds_fail(ROUNDS_HELD)
-    scene.decided.poll()
-    assert scene.decided.total == before
+    assert scene.stage.ends("outbound.decisions") == before
 
 
 @pytest.mark.load(big_every=200)
