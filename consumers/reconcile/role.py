@@ -62,8 +62,9 @@ class ReconcileRole:
         self._puller = Puller(self._store, self._held, self._publisher, services.metrics, now_ms)
         self._states: dict[str, ListState] = {}
         self._drift: Samples = {}
-        self._compared, self._compared_at = True, now_ms()
-        """Whether holds were compared the other way round since something was read; when that was (ms)."""
+        self._read_times = self._compared_times = 0
+        """How often an account was read, and how often it had been when holds were compared the other way round."""
+        self._compared_at = now_ms()
         self._sole = SoleWork("lists are not compared")
         services.metrics.watch(DRIFT, lambda: self._drift)
         services.metrics.watch(RECONCILE_AGE, self._ages)
@@ -126,12 +127,12 @@ class ReconcileRole:
 
     async def _compare_backwards(self, accounts: Sequence[Account], *, busy: bool) -> None:
         """When something was read since."""
-        now = now_ms()
-        if self._compared or (busy and now < self._compared_at + self._settings.interval_ms):
+        now, times = now_ms(), self._read_times
+        if times == self._compared_times or (busy and now < self._compared_at + self._settings.interval_ms):
             return
-        self._compared, self._compared_at = True, now
         lists = [each for account in accounts for each in account.lists]
         await compare_backwards(lists, self._states, self._held, self._store, now)
+        self._compared_times, self._compared_at = times, now
         await self._tell()
 
     def _is_due(self, key: str, asked: Mapping[str, int]) -> bool:
@@ -146,7 +147,7 @@ class ReconcileRole:
             for each in due:
                 state = self._states.setdefault(each.key, ListState(each.provider, each.account, each.listed))
                 await self._puller.pull(each, state, caller, settings.page_size)
-            self._compared = False
+            self._read_times += 1
             await self._tell()
 
     async def _forget_others(self, accounts: Sequence[Account]) -> None:

@@ -1,8 +1,8 @@
 """The accounts file of the service under test: many locations, so that each test has some of its own.
 
 Every location has an account with Twilio, Mailgun (two sending domains) and a WhatsApp number. A START soon after a
-STOP is taken as it came: Twilio is not asked which was sent first, for its API is not here. A `Kind` is what a test
-asks for when it needs a location with other settings.
+STOP is taken as it came: Twilio is not asked which was sent first, for its API is not here, nor is Meta's, and nobody
+is called outside. A `Kind` is what a test asks for when it needs a location with other settings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from tests.providers.calls import APP_SECRET, MAILGUN_KEY
 
 PUBLIC_URL = "https://gw.example.com/sg"
 """What Twilio calls, and signs."""
+
+NOWHERE = "http://127.0.0.1:9"
+"""Refuses connections: the port of discard."""
 
 TWILIO_TOKEN = "twilio-token"  # noqa: S105 - of the tests
 MAILGUN_API_KEY = "mailgun-api-key"
@@ -67,7 +70,8 @@ def accounts_file(mailgun_url: str) -> str:
         f'"{number_id}" = {{ location = "{location_id}", token = "unused" }}'
         for location_id, number_id in number_ids().items()
     )
-    meta = f'[meta]\napp_secret = "{APP_SECRET}"\nverify_token = "handshake"\n[meta.whatsapp]\n{numbers}\n'
+    app = f'[meta]\napp_secret = "{APP_SECRET}"\nverify_token = "handshake"\napi_base = "{NOWHERE}"\n'
+    meta = f"{app}[meta.whatsapp]\n{numbers}\n"
     return "\n".join([*tables, meta, *(_key(*row) for row in KEYS.items())])
 
 
@@ -82,6 +86,7 @@ start_check_window_s = 0
 account_sid = "AC1"
 auth_token = "{TWILIO_TOKEN}"
 public_url = "{PUBLIC_URL}"
+api_base = "{NOWHERE}"
 [locations.{location_id}.mailgun]
 signing_key = "{MAILGUN_KEY}"
 api_key = "{MAILGUN_API_KEY}"
