@@ -51,6 +51,7 @@ class Stage:
                 "request_partitions": 1,
                 "event_partitions": 1,
                 "other_partitions": 1,
+                "barrier_deadline_ms": 5_000,  # a busy machine is no fault
             }
             | settings
         )

@@ -18,6 +18,7 @@ from gateway.guard.guard import Guard
 from gateway.streams.clients import Clients, close
 from gateway.streams.lane import Lane
 from gateway.streams.outputs import Outputs
+from gateway.streams.quorum import NotFreshError
 from gateway.streams.resuming import CommittedOffset, FindOutputsEnd
 from gateway.streams.worker import Batch
 from tests.faults.checker import Report
@@ -80,13 +81,15 @@ async def two_owners(stage: Stage, kind: type[Lane]) -> AsyncIterator[tuple[Lane
 
 
 async def decide(lane: Lane, guard: Guard) -> tuple[Outputs, int]:
-    """Steps 4 to 6."""
+    """Steps 4 to 6; asked again while the view is not fresh, as the engine does."""
     async with asyncio.timeout(READ_S):
         while not (records := await lane.read(REQUESTS)):
             pass
-        outputs = lane.outputs()
-        await guard(Batch(lane._partition, records), outputs)
-        return outputs, await lane.position()
+        while True:
+            outputs = lane.outputs()
+            with contextlib.suppress(NotFreshError):
+                await guard(Batch(lane._partition, records), outputs)
+                return outputs, await lane.position()
 
 
 async def frozen_with_a_batch_in_hand(stage: Stage, kind: type[Lane]) -> Report:
