@@ -19,8 +19,8 @@ from gateway.dnd.model import Cause, Scope, Subject, SubjectKind
 from gateway.dnd.record import Mark, Record
 from gateway.drift import DriftStore, ListState, MissingThere
 from gateway.drift.model import EXAMPLES_LIMIT
-from gateway.providers.mailgun import PROVIDER
-from gateway.providers.mailgun_lists import OptOutList
+from gateway.providers.mailgun.lists import OptOutList
+from gateway.providers.mailgun.webhooks import PROVIDER
 
 SLICE = 500
 """Records looked at without a break: some 10 ms."""

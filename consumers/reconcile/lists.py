@@ -15,11 +15,12 @@ from gateway.accounts import Accounts, LocationSettings, MailgunAccount, TwilioA
 from gateway.contract.events import event_key
 from gateway.dnd.model import Scope, Subject
 from gateway.drift.model import list_key
-from gateway.providers import mailgun_lists, twilio_log
-from gateway.providers.mailgun import PROVIDER as MAILGUN
-from gateway.providers.mailgun_lists import OptOutList, Suppressed
+from gateway.providers.mailgun import lists as mailgun_lists
+from gateway.providers.mailgun.lists import OptOutList, Suppressed
+from gateway.providers.mailgun.webhooks import PROVIDER as MAILGUN
 from gateway.providers.signals import OptIn, OptOut, Signal
-from gateway.providers.twilio_log import Inbound
+from gateway.providers.twilio import log as twilio_log
+from gateway.providers.twilio.log import Inbound
 
 TWILIO = "twilio"
 MESSAGES = "messages"

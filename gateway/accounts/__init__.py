@@ -11,7 +11,7 @@ from gateway.accounts.model import (
     MetaSender,
     TwilioAccount,
 )
-from gateway.providers.whatsapp import MarketingOptOut
+from gateway.providers.meta.whatsapp import MarketingOptOut
 
 __all__ = [
     "Accounts",

@@ -31,7 +31,7 @@ from gateway.accounts.values import (
 from gateway.dnd.causes import CAUSES
 from gateway.dnd.keywords import MOST_WORDS, KeywordProfile, problems_with_extra_words
 from gateway.dnd.model import ActorKind, Cause, Channel, Scope
-from gateway.providers.whatsapp import MarketingOptOut
+from gateway.providers.meta.whatsapp import MarketingOptOut
 from gateway.settings import Secret
 
 SECRETS_LIMIT = 8

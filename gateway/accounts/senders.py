@@ -13,13 +13,13 @@ from types import MappingProxyType
 
 from gateway.accounts.accounts import Accounts
 from gateway.dnd.model import Channel
-from gateway.providers.http_send import HttpSender
-from gateway.providers.mailgun_send import MailgunSender
-from gateway.providers.messenger_send import MessengerSender
+from gateway.providers.http.send import HttpSender
+from gateway.providers.mailgun.send import MailgunSender
+from gateway.providers.meta.messenger_send import MessengerSender
+from gateway.providers.meta.whatsapp_send import WhatsAppSender
 from gateway.providers.sending import Sender
-from gateway.providers.twilio_calls import TwilioCalls
-from gateway.providers.twilio_send import TwilioSms, TwilioWhatsApp
-from gateway.providers.whatsapp_send import WhatsAppSender
+from gateway.providers.twilio.calls import TwilioCalls
+from gateway.providers.twilio.send import TwilioSms, TwilioWhatsApp
 from gateway.settings import Secret
 
 

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.accounts import MailgunAccount
-from gateway.providers.mailgun_suppressions import Call
+from gateway.providers.mailgun.suppressions import Call
 
 CALL_DEADLINE_S = 10.0
 CONNECT_DEADLINE_S = 3.0

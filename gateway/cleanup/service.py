@@ -27,7 +27,7 @@ from gateway.contacts.addresses import Addresses, with_addresses
 from gateway.contacts.log import DndLog, answering, check_lifted
 from gateway.dnd.addresses import recipient_key
 from gateway.dnd.model import Actor, ActorKind, BadAddress, Channel, Lift, Subject, SubjectKind
-from gateway.providers.mailgun_suppressions import (
+from gateway.providers.mailgun.suppressions import (
     Answered,
     SuppressionList,
     Verdict,

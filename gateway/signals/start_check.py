@@ -24,7 +24,7 @@ from gateway.accounts import Lookups, TwilioAccount
 from gateway.dnd.record import Mark
 from gateway.metrics import START_CHECKS, Metrics
 from gateway.providers.signals import OptIn
-from gateway.providers.twilio_messages import Answered, FetchedMessage, message_path, read_message
+from gateway.providers.twilio.messages import Answered, FetchedMessage, message_path, read_message
 
 log = logging.getLogger(__name__)
 

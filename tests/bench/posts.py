@@ -9,7 +9,7 @@ from twilio.request_validator import RequestValidator  # type: ignore[import-unt
 
 from gateway.accounts import LocationSettings
 from gateway.dnd.record import EMPTY
-from gateway.providers.twilio import parse_status, status_callback_url
+from gateway.providers.twilio.webhooks import parse_status, status_callback_url
 from gateway.signals.publish import records_of
 from gateway.signals.resolve import Known, resolve
 from gateway.streams.writing import Unwritten

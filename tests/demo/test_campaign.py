@@ -30,8 +30,8 @@ from gateway.dnd.addresses import recipient_key
 from gateway.dnd.keywords import KeywordProfile, Word, classify
 from gateway.dnd.model import Cause, Channel, SubjectKind
 from gateway.guard.reading import read_batch
-from gateway.providers import mailgun
-from gateway.providers.twilio_codes import SMS_CAUSES
+from gateway.providers.mailgun import webhooks as mailgun
+from gateway.providers.twilio.codes import SMS_CAUSES
 from tests.demo.histories import no_region
 
 FICTION = re.compile(r"\+1[0-9]{3}55501[0-9]{2}|\+447700900[0-9]{3}|\+3363998[0-9]{4}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.providers import mailgun, meta
+from gateway.providers.mailgun import webhooks as mailgun
+from gateway.providers.meta import webhooks as meta
 from gateway.providers.signals import BadSignature
 from tests.providers.calls import APP_SECRET, MAILGUN_KEY, encoded, hex_hmac
 

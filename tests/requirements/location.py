@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.providers.calls import payload
-from tests.providers.twilio_calls import form
+from tests.providers.twilio.calls import form
 from tests.requirements.accounts import PUBLIC_URL, TWILIO_TOKEN, Kind, number_ids, secret_of
 from tests.requirements.outside import Decided, Hold, Outside, coded
 from tests.requirements.people import Person, somebody

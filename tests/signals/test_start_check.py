@@ -18,13 +18,13 @@ from gateway.dnd.record import Mark
 from gateway.localkafka import LocalKafka
 from gateway.metrics import Metrics
 from gateway.providers.signals import OptIn, OptOut
-from gateway.providers.twilio import parse_inbound
+from gateway.providers.twilio.webhooks import parse_inbound
 from gateway.signals import start_check
 from gateway.signals.door import Accepted
 from gateway.signals.spool import Spool
 from gateway.signals.start_check import ANSWER_LIMIT_BYTES, TwilioStartCheck
 from tests.kafka.outside import until
-from tests.providers.twilio_calls import LOCATION, PERSON, form
+from tests.providers.twilio.calls import LOCATION, PERSON, form
 from tests.running import sample
 from tests.signals.scene import Knows, Log, door_to, publisher_on
 from tests.signals.twilio_api import TwilioApi, serving

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 from aiohttp import web
 
-from gateway.providers.twilio_messages import BY_CODE, Answered
+from gateway.providers.twilio.messages import BY_CODE, Answered
 from tests.providers.calls import payload
 
 NOT_FOUND = next(code for code, answered in BY_CODE.items() if answered is Answered.NOT_FOUND)

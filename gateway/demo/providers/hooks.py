@@ -1,4 +1,4 @@
-"""Hooks: URLs that messages are posted to as `gateway.providers.http_send` says, each post taken once for its key."""
+"""Hooks: URLs that messages are posted to as `gateway.providers.http.send` says, each post taken once for its key."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.accounts import Lookups
 from gateway.metrics import Metrics
-from gateway.providers.mailgun import PROVIDER, parse, verify
+from gateway.providers.mailgun.webhooks import PROVIDER, parse, verify
 from gateway.web.webhooks.nobody import NOBODYS_SECRETS
 from gateway.web.webhooks.reception import Door, Limits, Reception, Told
 

@@ -9,9 +9,9 @@ from aiohttp import web
 from gateway.accounts import Accounts, Lookups
 from gateway.dnd.keywords import classify
 from gateway.metrics import Metrics
-from gateway.providers.meta import SIGNATURE_HEADER, Destinations, handshake, parse, verify
+from gateway.providers.meta.webhooks import SIGNATURE_HEADER, Destinations, handshake, parse, verify
+from gateway.providers.meta.whatsapp import PROVIDER, WhatsAppNumber
 from gateway.providers.signals import BadSignature
-from gateway.providers.whatsapp import PROVIDER, WhatsAppNumber
 from gateway.web.problems import problem
 from gateway.web.webhooks.nobody import NOBODYS_SECRETS
 from gateway.web.webhooks.reception import Door, Limits, Reception, Told

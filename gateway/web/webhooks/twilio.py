@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.accounts import LocationSettings, Lookups
 from gateway.metrics import Metrics
-from gateway.providers.twilio import INBOUND_PATH, STATUS_PATH, Call, parse_inbound, parse_status, verify
+from gateway.providers.twilio.webhooks import INBOUND_PATH, STATUS_PATH, Call, parse_inbound, parse_status, verify
 from gateway.web.webhooks.nobody import NOBODYS_SECRETS, NOBODYS_URL
 from gateway.web.webhooks.reception import Door, Limits, Reception, Told
 

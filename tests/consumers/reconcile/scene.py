@@ -27,7 +27,7 @@ from gateway.dnd.model import (
 from gateway.dnd.record import EMPTY, Record, fold
 from gateway.drift import Counts, DriftStore, ListState
 from gateway.metrics import Metrics
-from gateway.providers.mailgun_lists import OptOutList
+from gateway.providers.mailgun.lists import OptOutList
 from gateway.signals.publish import NotAcknowledgedError
 from tests.consumers.reconcile.providers import API_KEY, DOMAIN, NOW, SID, TOKEN, Mailgun, Twilio
 

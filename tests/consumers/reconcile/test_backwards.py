@@ -8,7 +8,7 @@ from consumers.reconcile.backwards import SLICE, compare_backwards
 from consumers.reconcile.lists import MailgunList
 from gateway.dnd.model import Cause
 from gateway.drift import DriftStore, ListState, MissingThere
-from gateway.providers.mailgun_lists import OptOutList
+from gateway.providers.mailgun.lists import OptOutList
 from tests.consumers.reconcile.providers import NOW
 from tests.consumers.reconcile.scene import Holds, email
 

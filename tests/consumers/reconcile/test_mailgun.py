@@ -12,7 +12,7 @@ from aiohttp import web
 from consumers.reconcile import calling, pulling
 from gateway.dnd.model import ActorKind, Cause, Place, Scope
 from gateway.drift import DriftStore
-from gateway.providers.mailgun_lists import OptOutList
+from gateway.providers.mailgun.lists import OptOutList
 from tests.consumers.reconcile.providers import DOMAIN, NOW, Mailgun, at_call, busy, serving
 from tests.consumers.reconcile.scene import Scene, email, mailgun_list
 

@@ -16,7 +16,7 @@ from gateway.dnd.model import Event, Subject
 from gateway.dnd.record import EMPTY, Record
 from gateway.drift import DriftStore, ListState
 from gateway.metrics import Metrics
-from gateway.providers.mailgun_lists import OptOutList
+from gateway.providers.mailgun.lists import OptOutList
 from tests.consumers.reconcile.providers import API_KEY, NOW, Mailgun, serving
 
 PAGE, FEW, MANY = 100, 5, 40

@@ -14,13 +14,13 @@ from gateway.demo.providers.accounts import make_accounts
 from gateway.demo.providers.request_log import Asked, RequestLog
 from gateway.demo.providers.sandbox import SandboxProviders
 from gateway.dnd.model import Cause, Channel
-from gateway.providers.http_send import HttpSender
-from gateway.providers.mailgun_send import MailgunSender
-from gateway.providers.messenger_send import MessengerSender
+from gateway.providers.http.send import HttpSender
+from gateway.providers.mailgun.send import MailgunSender
+from gateway.providers.meta.messenger_send import MessengerSender
+from gateway.providers.meta.whatsapp_send import WhatsAppSender
 from gateway.providers.sending import AccountBroken, Answer, HttpCall, Message, Outcome, Refused, Sender, Sent
-from gateway.providers.twilio_calls import TwilioCalls
-from gateway.providers.twilio_send import TwilioSms
-from gateway.providers.whatsapp_send import WhatsAppSender
+from gateway.providers.twilio.calls import TwilioCalls
+from gateway.providers.twilio.send import TwilioSms
 from tests.demo.providers.serving import PERSON, PUBLIC_URL, parsed_accounts
 from tests.providers.outgoing import message
 

@@ -21,7 +21,7 @@ from gateway.demo.providers.sandbox import SandboxProviders
 from gateway.demo.providers.webhooks import Webhook
 from gateway.dnd.model import Cause, Channel, Scope
 from gateway.providers.signals import OptIn, OptOut
-from gateway.providers.twilio import status_callback_url
+from gateway.providers.twilio.webhooks import status_callback_url
 from tests.demo.providers.serving import PERSON, PUBLIC_URL, called_back
 
 CALLBACK = status_callback_url(PUBLIC_URL, "bright-smile", 1_763_900_000_000, "c-1", "outbound.requests-0-7")

@@ -15,10 +15,10 @@ import aiohttp
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # ships no py.typed
 from yarl import URL
 
-from gateway.providers.meta import SIGNATURE_HEADER as META_SIGNATURE
+from gateway.providers.meta.webhooks import SIGNATURE_HEADER as META_SIGNATURE
 from tests.providers.calls import APP_SECRET, MAILGUN_KEY, hex_hmac, payload
-from tests.providers.twilio_calls import form as twilio_form
-from tests.providers.whatsapp import NUMBER_ID, PAGE_ID
+from tests.providers.meta.whatsapp import NUMBER_ID, PAGE_ID
+from tests.providers.twilio.calls import form as twilio_form
 
 PUBLIC_URL = "https://gw.example.com/sg"
 """What the provider calls: another host, port, scheme and path than ours."""

@@ -17,7 +17,7 @@ import pytest_asyncio
 from gateway.app import Service
 from gateway.localkafka import LocalKafka
 from tests.providers.calls import payload
-from tests.providers.twilio_calls import form
+from tests.providers.twilio.calls import form
 from tests.running import Outside, request, running, settings_for
 from tests.web.webhooks.calling import Answer, Provider, accounts_in, mailgun_event
 

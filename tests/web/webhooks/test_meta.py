@@ -9,7 +9,7 @@ import pytest
 
 from gateway.web.webhooks.meta import LIMITS
 from tests.providers.calls import payload
-from tests.providers.whatsapp import NUMBER_ID
+from tests.providers.meta.whatsapp import NUMBER_ID
 from tests.web.webhooks.calling import ACCOUNTS, VERIFY_TOKEN, meta_call
 from tests.web.webhooks.serving import RemembersAll, Served, served
 

@@ -18,7 +18,7 @@ from gateway.web.webhooks.meta import LIMITS as META_LIMITS
 from gateway.web.webhooks.reception import Limits
 from gateway.web.webhooks.twilio import LIMITS as TWILIO_LIMITS
 from tests.providers.calls import payload
-from tests.providers.twilio_calls import form
+from tests.providers.twilio.calls import form
 from tests.running import until
 from tests.web.webhooks.calling import Answer, Call, Provider, mailgun_call, mailgun_event, meta_call, twilio_call
 from tests.web.webhooks.serving import FailsAtFirst, RemembersAll, Served, TakesItsTime, served

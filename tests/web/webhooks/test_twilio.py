@@ -8,8 +8,8 @@ import pytest
 
 from gateway.dnd.model import Cause
 from gateway.providers.signals import OptOut
-from gateway.providers.twilio import status_callback_url
-from tests.providers.twilio_calls import form
+from gateway.providers.twilio.webhooks import status_callback_url
+from tests.providers.twilio.calls import form
 from tests.web.webhooks.calling import ACCOUNTS, OLD_TOKEN, PUBLIC_URL, twilio_call
 from tests.web.webhooks.serving import RemembersAll, Served, served
 

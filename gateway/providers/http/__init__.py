@@ -1,0 +1,1 @@
+"""A provider without an adapter of its own: a URL that takes JSON."""

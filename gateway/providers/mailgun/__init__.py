@@ -1,0 +1,1 @@
+"""Mailgun: its webhooks, what it is asked to send, and its suppression lists."""
