@@ -1,7 +1,8 @@
 """What dispatch tells the rest of the service: opt-outs that providers answer with, and channels that come and go.
 
 Both wait for as long as Kafka is away: the message that was refused keeps its place before the next one to its address,
-so none is tried before the opt-out is acknowledged, and an account that works again sends once that is said.
+so none is tried before the opt-out is acknowledged, and an account that works again sends once that is said. An opt-out
+is dated by the brokers' clock, as at the door for webhooks: by ours it could be void against an older START.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from gateway.fresh import FreshState
 from gateway.metrics import SIGNALS, SIGNALS_PUBLISHED
 from gateway.providers.signals import OptOut
 from gateway.roles import Services
+from gateway.signals.broker_clock import BrokerClock
 from gateway.signals.known import FreshRecords
 from gateway.signals.publish import DRAIN_DEADLINE_S, NotAcknowledgedError, Publisher, RefusedError
-from gateway.signals.resolve import resolve
+from gateway.signals.resolve import dated, resolve
 from gateway.streams.producing import SharedProducer
 from gateway.streams.writing import Unwritten
 
@@ -41,11 +43,14 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 class Telling:
     """`publish` and `announce` from any task while `run` runs."""
 
-    def __init__(self, services: Services, fresh: FreshState, checker: Checker) -> None:
+    def __init__(
+        self, services: Services, fresh: FreshState, checker: Checker, brokers: BrokerClock | None = None
+    ) -> None:
+        """`brokers`: of this process; None = as it is."""
         self._metrics = services.metrics
         self._records = FreshRecords(fresh)
         self._checker = checker
-        self._publisher = Publisher(services.clients, services.topics.dnd_events, DRAIN_DEADLINE_S)
+        self._publisher = Publisher(services.clients, services.topics.dnd_events, DRAIN_DEADLINE_S, brokers)
         self._announcer = SharedProducer(services.clients, services.topics.integrations, DRAIN_DEADLINE_S)
 
     async def run(self) -> None:
@@ -61,7 +66,7 @@ class Telling:
 
     async def publish(self, provider: str, opt_outs: Sequence[OptOut]) -> None:
         """Returns when Kafka has acknowledged their events; every check that begins then knows them."""
-        received_at = now_ms()
+        received_at = self._publisher.brokers.ours()
         for opt_out in opt_outs:
             await self._publish(opt_out, received_at)
             self._metrics.count(SIGNALS, labels=(provider, opt_out.cause.value))
@@ -71,8 +76,10 @@ class Telling:
         pause = FIRST_PAUSE_S
         while True:
             known = await self._records.known(canonical(opt_out.subject))
-            events = resolve(opt_out, known, now_ms(), received_at)
             try:
+                offset = await self._publisher.offset(opt_out.subject)
+                now = dated(opt_out, self._publisher.brokers.ours(), offset)
+                events = resolve(opt_out, known, now, dated(opt_out, received_at, offset))
                 await self._publisher.publish(events)
             except NotAcknowledgedError:
                 pause = await _paused(pause)  # the publisher says why
