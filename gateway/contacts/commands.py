@@ -121,7 +121,8 @@ class NotPermanent(BadChange):
 
 
 def plan(change: Change, contact: Subject, records: Records, enlisted: frozenset[Channel], now: int) -> Plan:
-    """`records`: of the contact and its current addresses, read behind a barrier. `now` in ms. BadChange."""
+    """`records`: of the contact and its current addresses, read behind a barrier. `now` (ms): not earlier than it is;
+    nothing depends on it but the dates of places. BadChange."""
     _check(change, records, enlisted)
     planning = _Planning(change, contact, records, now)
     on = {scope for scope, stands in _last_words(change.commands).items() if stands}

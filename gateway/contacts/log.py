@@ -6,6 +6,9 @@
 4. Wait until the own view has applied what was acknowledged: a read that follows, here or elsewhere behind a barrier,
    sees it.
 
+What is placed is dated by the brokers' clock, and not earlier than it is: whatever ours says, a lift asked for before
+the hold does not reach it. A lift has the date of the hold that was seen, so it needs no clock.
+
 Each step has a deadline. Past it nobody is told anything but NotAvailable; what was handed to Kafka may be written all
 the same, even later. That does no harm: a place counts from its date on, a lift ends what was seen before it.
 """
@@ -111,6 +114,16 @@ class DndLog(DndReads):
         super().__init__(state, deadline_s)
         self._publisher = publisher
 
+    async def now(self, subject: Subject) -> int:
+        """By the brokers' clock (ms), not earlier than it is: when a place is to be dated that happens now.
+
+        NotAvailable, RefusedError: the clock may have to be asked for, with a record of this subject.
+        """
+        try:
+            return await self._publisher.now(subject)
+        except NotAcknowledgedError as error:
+            raise NotAvailable(str(error)) from error
+
     async def write(self, events: Sequence[Event]) -> None:
         """Steps 3 and 4. NotAvailable; RefusedError for an event that can never be written."""
         try:
@@ -134,7 +147,7 @@ async def answering(deadline_s: float) -> AsyncIterator[None]:
 
 
 def check_lifted(events: Sequence[Event], after: Records) -> None:
-    """NotAvailable for a hold that a gateway with a fast clock has just placed: see the fold's margins."""
+    """NotAvailable for a hold that somebody with a fast clock has just placed: see the fold's margins."""
     for event in events:
         for term in event.terms if isinstance(event, Lift) else ():
             register = after[event.subject].registers[term.scope, term.cause]

@@ -17,13 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gateway.clock import now_ms
 from gateway.contacts.addresses import Addresses, with_addresses
 from gateway.contacts.commands import Change, Clear, Command, Refused, plan
 from gateway.contacts.log import ANSWER_DEADLINE_S, FRESH_DEADLINE_S, DndLog, State, answering, check_lifted
 from gateway.contacts.state import ContactDnd, Records, address_dnd, contact_dnd
 from gateway.dnd.addresses import KINDS_OF_CHANNEL, recipient_key
-from gateway.dnd.model import Actor, BadAddress, Channel, Event, Subject, SubjectKind
+from gateway.dnd.model import Actor, BadAddress, Channel, Event, Place, Subject, SubjectKind
 from gateway.signals.publish import Publisher
 from gateway.signals.turns import Turns
 
@@ -54,16 +53,13 @@ class ContactService:
         enlisted: Enlisted = ALL_ENLISTED,
         default_region: Callable[[str], str | None] = lambda _: None,
         *,
-        clock: Callable[[], int] = now_ms,
         deadline_s: float = ANSWER_DEADLINE_S,
         fresh_deadline_s: float = FRESH_DEADLINE_S,
     ) -> None:
-        """`clock`: ms since the epoch."""
         self._log = DndLog(fresh, publisher, fresh_deadline_s)
         self._directory = directory
         self._enlisted = enlisted
         self._default_region = default_region
-        self._clock = clock
         self._deadline_s = deadline_s
         self._turns = Turns()
 
@@ -109,7 +105,9 @@ class ContactService:
         subjects = await with_addresses(self._directory, contact)
         enlisted = self._enlisted(contact.location_id)
         before = await self._log.read(subjects)
-        planned = plan(change, contact, before, enlisted, self._clock())
+        planned = plan(change, contact, before, enlisted, now=0)
+        if any(isinstance(event, Place) for event in planned.events):  # of all else the dates are in the records
+            planned = plan(change, contact, before, enlisted, await self._log.now(contact))
         after: Records = before
         if planned.events:
             await self._log.write(planned.events)

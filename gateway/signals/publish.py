@@ -104,6 +104,14 @@ class Publisher:
             raise NotAcknowledgedError("our clock was set while the brokers' was asked for")
         return known
 
+    async def now(self, subject: Subject) -> int:
+        """By the brokers' clock (ms), not earlier than it is: when a place is to be dated that happens now.
+
+        Asked for as `offset` is. NotAcknowledgedError, RefusedError.
+        """
+        offset = await self.offset(subject)
+        return offset.latest(self.brokers.ours())
+
 
 def _asks_time(subject: Subject) -> Lift:
     """Ends nothing, and asked again it is the same event."""

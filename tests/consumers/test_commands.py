@@ -33,6 +33,7 @@ from gateway.dnd.model import (
 )
 from gateway.localkafka import LocalKafka
 from gateway.settings import Settings
+from gateway.signals.publish import ASKS_TIME
 from gateway.streams.clients import Clients
 from gateway.streams.topics import apply
 from gateway.streams.writing import event_record, writer
@@ -57,6 +58,17 @@ def command(number: int, action: str, channels: list[Any], **changes: object) ->
     return given | changes
 
 
+def events_in(outside: Outside, at_least: int) -> list[dict[str, Any]]:
+    """All events once there are so many, without records that only ask for the brokers' time."""
+    wanted = at_least
+    while True:
+        values = [json.loads(each.value()) for each in outside.committed(outside.topics.dnd_events, wanted)]
+        found = [each for each in values if each["event_id"] != ASKS_TIME]
+        if len(found) >= at_least:
+            return found
+        wanted = len(values) + 1
+
+
 class Scene:
     """The topics of a service with the role, and what is in them."""
 
@@ -79,8 +91,7 @@ class Scene:
             await to_log.write([event_record(event, AT) for event in events])
 
     async def events(self, at_least: int) -> list[dict[str, Any]]:
-        found = await asyncio.to_thread(self.outside.committed, self.outside.topics.dnd_events, at_least)
-        return [json.loads(each.value()) for each in found]
+        return await asyncio.to_thread(events_in, self.outside, at_least)
 
     def count(self, name: str, **labels: str) -> float:
         return sample(self._service.metrics.exposition().decode(), f"sendguard_{name}_total", **labels) or 0
@@ -245,17 +256,17 @@ async def test_killed_at_random_points_every_command_is_performed_exactly_once(
             batch = [command(sent + each, "enable", ["SMS"], contact_id=f"c{sent + each}") for each in range(200)]
             given = [Given(json.dumps(each).encode(), b"k") for each in batch]
             await asyncio.to_thread(outsider.produce, outside.topics.dnd_commands, given)
-            await asyncio.to_thread(outside.committed, outside.topics.dnd_events, sent + 1)  # it is at work
+            await asyncio.to_thread(events_in, outside, sent + 1)  # it is at work
             sent += len(batch)
             await asyncio.sleep(rng.random() * 0.1)  # when it is killed is what chance decides here
             process.kill()
             await asyncio.to_thread(process.wait)
             process = begin()
-        events = await asyncio.to_thread(outside.committed, outside.topics.dnd_events, sent)
+        events = await asyncio.to_thread(events_in, outside, sent)
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)
-    found = Counter(json.loads(each.value())["subject"][2] for each in events)
+    found = Counter(event["subject"][2] for event in events)
     assert found == Counter(f"c{number}" for number in range(sent))
 
 

@@ -18,6 +18,7 @@ from gateway.dnd.model import Event, Subject
 from gateway.dnd.record import Record
 from gateway.fresh import FreshState
 from gateway.settings import Settings
+from gateway.signals.broker_clock import BrokerClock
 from gateway.signals.publish import Publisher
 from tests.contacts.people import Book
 from tests.faults.inside import parts_inside
@@ -53,10 +54,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway_on(settings: Settings) -> AsyncIterator[Gateway]:
-    """Loaded. Its topics are there already."""
+async def gateway_on(settings: Settings, clock: Callable[[], int] = now_ms) -> AsyncIterator[Gateway]:
+    """Loaded. Its topics are there already. `clock`: the machine's."""
     async with parts_inside(settings) as parts:
-        publisher = Publisher(parts.clients, parts.topics.dnd_events, PATIENT_S)
+        publisher = Publisher(parts.clients, parts.topics.dnd_events, PATIENT_S, BrokerClock(clock))
         async with at_work(publisher.run()):
             yield Gateway(parts.fresh, publisher)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from gateway.clock import now_ms
 from gateway.contacts import ContactDnd, ContactService, NotAvailable, SetAll, SetChannel
 from gateway.contacts.log import State
 from gateway.contract.topics import Topics
@@ -22,7 +23,7 @@ from gateway.streams.clients import Clients
 from gateway.streams.quorum import NotFreshError
 from gateway.view.table import View
 from tests.contacts.people import AGENCY, CONTACT, EMAIL, PHONE, USER, WORKFLOW, Book, place
-from tests.contacts.scene import PATIENT_S, Gateway, clock_that_is
+from tests.contacts.scene import PATIENT_S, Gateway
 from tests.signals.scene import at_work
 
 
@@ -204,8 +205,7 @@ async def test_without_the_directory_a_change_would_be_half_a_change(gateway: Ga
 
 async def test_a_hold_out_of_reach_for_a_second_is_not_reported_as_lifted(gateway: Gateway) -> None:
     """The fold cuts a lift to 5 s ahead of the broker's clock, and a place to 6 s."""
-    ahead = gateway.service(clock=clock_that_is(3_600_000))
-    await ahead.change("loc1", "c1", [SetAll(on=True)], USER)
+    await gateway.told(place(CONTACT, Scope.ALL, Cause.MANUAL, at=now_ms() + 3_600_000))
     service = gateway.service()
     try:
         changed = await service.change("loc1", "c1", [SetAll(on=False)], USER)

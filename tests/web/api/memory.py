@@ -49,6 +49,9 @@ class InMemoryLog:
     def lookup(self, keys: Sequence[bytes]) -> Sequence[Record | None]:
         return [self._records.get(key) for key in keys]
 
+    async def now(self, subject: Subject) -> int:
+        return now_ms()
+
     async def publish(self, events: Sequence[Event]) -> Mapping[int, int]:
         if not self.writable:
             raise NotAcknowledgedError("the brokers do not answer")
