@@ -22,8 +22,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import TypeVar
 
 from consumers.sole_work import FIRST_PAUSE_S, LONGEST_PAUSE_S, SoleWork
 from gateway.clock import now_ms
@@ -43,6 +45,8 @@ from gateway.streams.log_reader import LogReader, Stretch, log_reader, read_ahea
 from gateway.streams.writing import Unwritten
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 BATCH_RECORDS = 500
 """Taken in by one transaction: the event loop is blocked for some 10 ms."""
@@ -158,10 +162,12 @@ class TakingIn:
         for entry in stretch.entries:
             with contextlib.suppress(Unreadable):  # counted by the view
                 found.append(Logged(decode_event(entry.value, entry.timestamp), entry.timestamp))
-        now = now_ms()
-        async with self._directory.lookups() as lookups:
-            learnt = await of_events(found, lookups, self._records, now)
-        await self._commit(learnt, Positions(self._topics.dnd_events, reader.topic_id, stretch.positions), now)
+        learnt = Learnt()
+        if found:
+            now = await self._now(logged.event.subject for logged in found)
+            async with self._directory.lookups() as lookups:
+                learnt = await of_events(found, lookups, self._records, now)
+        await self._commit(learnt, Positions(self._topics.dnd_events, reader.topic_id, stretch.positions))
 
     async def snapshots(self, reader: LogReader, stretch: Stretch) -> None:
         """Step 4."""
@@ -179,10 +185,12 @@ class TakingIn:
                 log.info("%s: left out: %s", where, "; ".join(unknown[:NAMED_LIMIT]))
                 self._metrics.count(CONTACTS_UNKNOWN, len(unknown))
             found.append(snapshot)
-        now = now_ms()
-        async with self._directory.lookups() as lookups:
-            learnt = await of_snapshots(found, lookups, self._records, now)
-        await self._commit(learnt, Positions(self._topics.contacts, reader.topic_id, stretch.positions), now)
+        learnt = Learnt()
+        if found:
+            now = await self._now(snapshot.subject for snapshot in found)
+            async with self._directory.lookups() as lookups:
+                learnt = await of_snapshots(found, lookups, self._records, now)
+        await self._commit(learnt, Positions(self._topics.contacts, reader.topic_id, stretch.positions))
         self._metrics.count(CONTACTS, len(found))
 
     async def publish_left(self) -> None:
@@ -196,23 +204,23 @@ class TakingIn:
             await self._writer.acknowledged(left)
             self._metrics.count(MIRRORED, len(left))
 
-    async def _commit(self, learnt: Learnt, positions: Positions, now: int) -> None:
-        await self._writer.apply(learnt, positions, now)
+    async def _now(self, subjects: Iterable[Subject]) -> int:
+        """By the brokers' clock (ms), not earlier than it is: what a merge brings is younger than a lift that was asked
+        for before. The clock may have to be asked for, with a record of one of these."""
+        for subject in subjects:
+            with contextlib.suppress(RefusedError):
+                return await _patiently(partial(self._publisher.now, subject))
+        return self._publisher.brokers.ours()  # none fits into a record, so nothing that follows does
+
+    async def _commit(self, learnt: Learnt, positions: Positions) -> None:
+        await self._writer.apply(learnt, positions, now_ms())
         if learnt.events:
             await self.publish_left()
 
     async def _publish(self, left: Sequence[Left]) -> None:
         """Returns when Kafka has acknowledged all."""
         records = [Unwritten(each.key, each.value) for each in left]
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                await self._publisher.write(records)
-            except NotAcknowledgedError:
-                await asyncio.sleep(pause)  # the publisher says why
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-            else:
-                return
+        await _patiently(lambda: self._publisher.write(records))
 
     async def _publish_or_set_aside(self, event: Left) -> None:
         try:
@@ -234,6 +242,17 @@ class ViewRecords:
     def held(self, subjects: Sequence[Subject]) -> list[Subject]:
         found = self._fresh.view.lookup([event_key(subject) for subject in subjects])
         return [subject for subject, record in zip(subjects, found, strict=True) if record is not None]
+
+
+async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Until Kafka answers."""
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return await ask()
+        except NotAcknowledgedError:
+            await asyncio.sleep(pause)  # the publisher says why
+            pause = min(pause * 2, LONGEST_PAUSE_S)
 
 
 def _reached(positions: Mapping[int, int], ends: Mapping[int, int]) -> bool:

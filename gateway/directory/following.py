@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from typing import assert_never
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,7 +19,7 @@ from gateway.directory.consequences import Logged, of_events
 from gateway.directory.directory import Directory
 from gateway.directory.merging import Carried
 from gateway.directory.succession import Contact
-from gateway.dnd.model import Event, Subject
+from gateway.dnd.model import Event, Lift, Place, Subject
 from gateway.dnd.record import EMPTY, Record, fold
 
 log = logging.getLogger(__name__)
@@ -33,25 +34,23 @@ LastKnown = Callable[[Subject], Record | None]
 class ContactsOfAddresses:
     """The hook `Contacts` of the signals. Never raises: what it leaves out, the role `directory` does."""
 
-    def __init__(self, directory: Directory, last_known: LastKnown, clock: Callable[[], int]) -> None:
-        """`clock`: ms since the epoch."""
+    def __init__(self, directory: Directory, last_known: LastKnown) -> None:
         self._known = _SharedLookups(directory)
         self._last_known = last_known
-        self._clock = clock
         self._said = False
 
     async def follow(self, event: Event) -> Sequence[Event]:
         """The events on contacts; none for an event that the log has already, or that may be such a one."""
-        before, now = self._last_known(event.subject), self._clock()
+        before, at = self._last_known(event.subject), _date(event)
         if before is None:
             return ()
-        folded = fold(before, event, now)
+        folded = fold(before, event, at)
         if folded.repeated:
             return ()
         try:
             async with asyncio.timeout(DEADLINE_S):
                 records = _With(event.subject, folded.record, self._last_known)
-                learnt = await of_events([Logged(event, now)], self._known, records, now)
+                learnt = await of_events([Logged(event, at)], self._known, records, at)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             if not self._said:
                 log.warning(
@@ -61,6 +60,18 @@ class ContactsOfAddresses:
             return ()
         self._said = False
         return learnt.events
+
+
+def _date(event: Event) -> int:
+    """The latest it has (ms). As the log's own time it cuts off nothing; by our clock, if that is slow, copies would be
+    older than the hold, and lifts end less, and the role `directory` would take both for what it writes itself."""
+    match event:
+        case Place():
+            return event.at
+        case Lift():
+            return max((term.through for term in event.terms), default=0)
+        case _:
+            assert_never(event)
 
 
 _Answer = asyncio.Future[Sequence[Contact] | Exception]

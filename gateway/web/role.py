@@ -48,7 +48,7 @@ class HttpRole:
         self._services = services
         self._start_check = TwilioStartCheck(services.accounts, services.metrics)
         self._directory = Directory.of(services.settings)
-        contacts = ContactsOfAddresses(self._directory, FreshRecords(services.fresh_state()).in_view, now_ms)
+        contacts = ContactsOfAddresses(self._directory, FreshRecords(services.fresh_state()).in_view)
         self._sent = SentMessages.of(services.settings)
         lookup = SentLookup(self._sent, services.metrics)
         self._signals = Signals(services, contacts=contacts, start_check=self._start_check, sent=lookup)

@@ -16,6 +16,7 @@ from gateway.contract.topics import Topics
 from gateway.dnd.model import Actor, ActorKind, Cause, Event, Lift, LiftTerm, Place, Scope, Subject, SubjectKind
 from gateway.dnd.record import EMPTY, Record, RegisterKey, fold
 from gateway.settings import Settings
+from gateway.signals.publish import ASKS_TIME
 from gateway.streams.clients import Clients
 from gateway.streams.writing import event_record, writer
 from tests.kafka.outside import DEADLINE_S, LOOK_EVERY_S, Outsider
@@ -78,10 +79,12 @@ class Crm:
             await to_log.write(event_record(event, AT) for event in events)
 
     async def log(self) -> list[tuple[Event, int]]:
-        """Every event with its broker time, partition by partition."""
+        """Every event with its broker time, partition by partition, without records that only ask for that."""
         outsider = Outsider(self.settings.kafka.bootstrap_servers)
         records = await asyncio.to_thread(lambda: outsider.read(self.topics.dnd_events, committed=False))
-        return [(decode_event(record.value(), record.timestamp()[1]), record.timestamp()[1]) for record in records]
+        times = [record.timestamp()[1] for record in records]
+        found = [decode_event(record.value(), at) for record, at in zip(records, times, strict=True)]
+        return [(event, at) for event, at in zip(found, times, strict=True) if event.event_id != ASKS_TIME]
 
     async def record(self, subject: Subject) -> Record:
         record = EMPTY

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.clock import now_ms
 from gateway.database import database_url
 from gateway.directory.directory import Answer, Directory
 from gateway.directory.following import ContactsOfAddresses
@@ -216,7 +218,7 @@ async def test_what_the_door_writes_with_an_event_is_what_the_directory_would_wr
     await scene.have("c1", phone(1))
     await scene.have("c1", phone(2))
     await scene.have("c2", phone(1))
-    hook = ContactsOfAddresses(scene.directory, scene.get, scene.now)
+    hook = ContactsOfAddresses(scene.directory, scene.get)
     events: list[Event] = [_stop("s1", scene), _start("s2", scene)]
     for number, event in enumerate(events):
         followed = await hook.follow(event)
@@ -228,13 +230,24 @@ async def test_what_the_door_writes_with_an_event_is_what_the_directory_would_wr
         assert scene.keys(C2) == ({STOPPED} if number == 0 else set())
 
 
+async def test_what_the_door_writes_has_the_time_of_its_event_however_far_from_our_clock_that_is(scene: Scene) -> None:
+    """The event is dated by the brokers' clock, and ours may be hours slow."""
+    await scene.have("c1", phone(1))
+    hook, at = ContactsOfAddresses(scene.directory, scene.get), now_ms() + 3 * 3_600_000
+    (copy,) = await hook.follow(replace(_stop("s1", scene), at=at))
+    (freed,) = await hook.follow(replace(_start("s2", scene), terms=(_term(STOPPED, at),)))
+    assert isinstance(copy, Place)
+    assert isinstance(freed, Lift)
+    assert (copy.at, freed.terms) == (at, (_term(STOPPED, at),))
+
+
 async def test_the_door_frees_nobody_by_a_start_it_cannot_judge(scene: Scene) -> None:
     """The view is not open, or has the event already."""
     await scene.have("c1", phone(1))
     start = _start("s1", scene)
-    assert await ContactsOfAddresses(scene.directory, lambda _: None, scene.now).follow(start) == ()
+    assert await ContactsOfAddresses(scene.directory, lambda _: None).follow(start) == ()
     scene.write(start)
-    assert await ContactsOfAddresses(scene.directory, scene.get, scene.now).follow(start) == ()
+    assert await ContactsOfAddresses(scene.directory, scene.get).follow(start) == ()
 
 
 class Counted(Directory):
@@ -251,7 +264,7 @@ async def test_events_that_come_while_a_look_up_is_under_way_share_the_next(tmp_
     async with scene_in(tmp_path) as scene:
         await scene.have("c1", phone(1))
         directory = Counted(database_url(None, tmp_path))
-        hook = ContactsOfAddresses(directory, scene.get, scene.now)
+        hook = ContactsOfAddresses(directory, scene.get)
         followed = await asyncio.gather(*(hook.follow(_stop(f"s{number}", scene)) for number in range(50)))
         assert [len(each) for each in followed] == [1] * 50
         assert directory.times <= 2
@@ -260,7 +273,7 @@ async def test_events_that_come_while_a_look_up_is_under_way_share_the_next(tmp_
 
 async def test_the_door_goes_on_without_a_directory(scene: Scene, tmp_path: Path) -> None:
     away = Directory(database_url(Secret("postgresql://nobody@127.0.0.1:1/none"), tmp_path))
-    assert await ContactsOfAddresses(away, scene.get, scene.now).follow(_stop("s1", scene)) == ()
+    assert await ContactsOfAddresses(away, scene.get).follow(_stop("s1", scene)) == ()
     await away.close()
 
 
