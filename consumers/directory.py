@@ -22,9 +22,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TypeVar
 
 from consumers.sole_work import FIRST_PAUSE_S, LONGEST_PAUSE_S, SoleWork
@@ -164,7 +163,7 @@ class TakingIn:
                 found.append(Logged(decode_event(entry.value, entry.timestamp), entry.timestamp))
         learnt = Learnt()
         if found:
-            now = await self._now(logged.event.subject for logged in found)
+            now = await self._now([logged.event.subject for logged in found])
             async with self._directory.lookups() as lookups:
                 learnt = await of_events(found, lookups, self._records, now)
         await self._commit(learnt, Positions(self._topics.dnd_events, reader.topic_id, stretch.positions))
@@ -187,7 +186,7 @@ class TakingIn:
             found.append(snapshot)
         learnt = Learnt()
         if found:
-            now = await self._now(snapshot.subject for snapshot in found)
+            now = await self._now([snapshot.subject for snapshot in found])
             async with self._directory.lookups() as lookups:
                 learnt = await of_snapshots(found, lookups, self._records, now)
         await self._commit(learnt, Positions(self._topics.contacts, reader.topic_id, stretch.positions))
@@ -204,13 +203,10 @@ class TakingIn:
             await self._writer.acknowledged(left)
             self._metrics.count(MIRRORED, len(left))
 
-    async def _now(self, subjects: Iterable[Subject]) -> int:
+    async def _now(self, subjects: Sequence[Subject]) -> int:
         """By the brokers' clock (ms), not earlier than it is: what a merge brings is younger than a lift that was asked
         for before. The clock may have to be asked for, with a record of one of these."""
-        for subject in subjects:
-            with contextlib.suppress(RefusedError):
-                return await _patiently(partial(self._publisher.now, subject))
-        return self._publisher.brokers.ours()  # none fits into a record, so nothing that follows does
+        return await _patiently(lambda: self._publisher.now(subjects))
 
     async def _commit(self, learnt: Learnt, positions: Positions) -> None:
         await self._writer.apply(learnt, positions, now_ms())

@@ -21,7 +21,7 @@ from gateway.providers.signals import OptIn, OptOut, Signal
 from gateway.signals.resolve import Known, resolve
 
 AHEAD_MS = 24 * 3_600_000
-"""A date further ahead of our clock is a mistake: the entry counts as undated. Clocks differ by less."""
+"""A date further ahead of the brokers' clock is a mistake: the entry counts as undated. Clocks differ by less."""
 
 TOLD_AS: Mapping[Cause, Cause] = {Cause.COMPLAINT: Cause.SUPPRESSED_COMPLAINT}
 """Who is on Mailgun's list of complaints is also told of with each message (`suppress-complaint`), and that users may
@@ -63,7 +63,7 @@ def compare(
     *,
     tells_state: bool,
 ) -> Compared:
-    """`answered`: when (ms) people opted in last, by `entry_of`. `now` in ms."""
+    """`answered`: when (ms) people opted in last, by `entry_of`. `now` (ms): not earlier than it is."""
     found = Compared()
     missing: dict[tuple[Subject, Sequence[Cause], Sequence[Scope]], Place] = {}
     for signal in told:

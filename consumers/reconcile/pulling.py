@@ -9,7 +9,8 @@ Theory of operation. For each page, in this order:
 
 Killed between two of these, the page is read again. An event's id says which entry or message it is, and a message has
 the one that our webhook gives it: what is published again, or was told long ago, counts once. Everything is dated as
-the provider dates it, so that what was lifted since stays lifted. Nothing here lifts: a START that never reached us is
+the provider dates it, so that what was lifted since stays lifted; what it does not date is dated by the brokers' clock.
+Our own says only when a list is read. Nothing here lifts: a START that never reached us is
 counted, and so is what was lifted here and not there.
 
 A round is a pass through the whole list. It is over with the last page; then the entries of former rounds are dropped.
@@ -20,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from consumers.reconcile.calling import Caller, GaveUp, Refused
@@ -54,6 +55,7 @@ class Held(Protocol):
 
 
 class Publishes(Protocol):
+    async def now(self, subjects: Iterable[Subject]) -> int: ...
     async def publish(self, events: Sequence[Event]) -> Mapping[int, int]: ...
 
 
@@ -63,6 +65,7 @@ class Puller:
     def __init__(
         self, store: DriftStore, held: Held, publisher: Publishes, metrics: Metrics, clock: Callable[[], int]
     ) -> None:
+        """`clock`: ms since the epoch."""
         self._store = store
         self._held = held
         self._publisher = publisher
@@ -121,7 +124,8 @@ class Puller:
         for location, unusable in page.unusable.items():
             state.counted(location).unusable += unusable
         for location, told in page.told:
-            found = compare(told, self._held.get, answered, self._clock(), tells_state=each.tells_state)
+            now = await self._publisher.now(signal.subject for signal in told)
+            found = compare(told, self._held.get, answered, now, tells_state=each.tells_state)
             counts = state.counted(location)
             counts.entries += len(told)
             found.add_to(counts)

@@ -117,10 +117,10 @@ class DndLog(DndReads):
     async def now(self, subject: Subject) -> int:
         """By the brokers' clock (ms), not earlier than it is: when a place is to be dated that happens now.
 
-        NotAvailable, RefusedError: the clock may have to be asked for, with a record of this subject.
+        NotAvailable: the clock may have to be asked for, with a record of this subject.
         """
         try:
-            return await self._publisher.now(subject)
+            return await self._publisher.now([subject])
         except NotAcknowledgedError as error:
             raise NotAvailable(str(error)) from error
 

@@ -6,7 +6,8 @@ a lift of all until 1970.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -104,13 +105,16 @@ class Publisher:
             raise NotAcknowledgedError("our clock was set while the brokers' was asked for")
         return known
 
-    async def now(self, subject: Subject) -> int:
-        """By the brokers' clock (ms), not earlier than it is: when a place is to be dated that happens now.
+    async def now(self, subjects: Iterable[Subject]) -> int:
+        """By the brokers' clock (ms), not earlier than it is: when what happens now to these is to be dated as a place.
 
-        Asked for as `offset` is. NotAcknowledgedError, RefusedError.
+        Asked for as `offset` is, with a record of one of them. Ours if none fits into a record: then nothing of theirs
+        will be written. NotAcknowledgedError.
         """
-        offset = await self.offset(subject)
-        return offset.latest(self.brokers.ours())
+        for subject in subjects:
+            with contextlib.suppress(RefusedError):
+                return (await self.offset(subject)).latest(self.brokers.ours())
+        return self.brokers.ours()
 
 
 def _asks_time(subject: Subject) -> Lift:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -49,6 +49,8 @@ class Holds:
     broken: int = 0
     """So many publications are not acknowledged."""
     barriers: int = 0
+    time: int = NOW
+    """By the brokers' clock."""
 
     async def fresh(self) -> None:
         self.barriers += 1
@@ -58,6 +60,9 @@ class Holds:
 
     def records(self) -> Iterator[tuple[Subject, Record]]:
         return iter(list(self.found.items()))
+
+    async def now(self, subjects: Iterable[Subject]) -> int:
+        return self.time
 
     async def publish(self, events: Sequence[Event]) -> Mapping[int, int]:
         if self.broken:

@@ -121,6 +121,22 @@ async def test_an_undated_entry_holds_from_now_and_never_against_a_lift(scene: S
     assert scene.found().unusable == 1
 
 
+@pytest.mark.parametrize("days", [3, -3], ids=["fast", "slow"])
+async def test_r9_entries_hold_from_the_same_moment_whatever_our_clock(
+    scene: Scene, mailgun: Mailgun, days: int
+) -> None:
+    """An undated one from now, by the brokers; and a date is none of the future because our clock is slow."""
+    scene.now += days * 24 * HOUR_MS
+    mailgun.on("bounces", PEOPLE[0], at=NOW - HOUR_MS)
+    mailgun.odd = [{"address": PEOPLE[1]}]
+    await scene.holds.placed(email(PEOPLE[0]), Cause.BOUNCE, NOW - 3 * HOUR_MS)
+    await scene.holds.lifted(email(PEOPLE[0]), Cause.BOUNCE, NOW - 2 * HOUR_MS)
+    assert await scene.pull()
+    placed = [scene.holds.get(email(person)).registers[Scope.EMAIL, Cause.BOUNCE].placed.at for person in PEOPLE[:2]]
+    assert placed == [NOW - HOUR_MS, NOW]
+    assert len(scene.holds.held()) == 2
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 async def test_a_provider_that_is_busy_is_asked_again_for_the_same_page(
     scene: Scene, mailgun: Mailgun, status: int

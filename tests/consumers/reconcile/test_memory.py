@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import aiohttp
 
@@ -41,6 +41,9 @@ class Forgets:
 
     def records(self) -> Iterator[tuple[Subject, Record]]:
         return iter(())
+
+    async def now(self, subjects: Iterable[Subject]) -> int:
+        return NOW
 
     async def publish(self, events: Sequence[Event]) -> Mapping[int, int]:
         self.published += len(events)

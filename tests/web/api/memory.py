@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from gateway.clock import now_ms
@@ -49,7 +49,7 @@ class InMemoryLog:
     def lookup(self, keys: Sequence[bytes]) -> Sequence[Record | None]:
         return [self._records.get(key) for key in keys]
 
-    async def now(self, subject: Subject) -> int:
+    async def now(self, subjects: Iterable[Subject]) -> int:
         return now_ms()
 
     async def publish(self, events: Sequence[Event]) -> Mapping[int, int]:
