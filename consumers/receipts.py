@@ -101,7 +101,7 @@ class ReceiptsRole:
                 log.warning("%s-%d offset %d is no receipt: %s", topic, entry.partition, entry.offset, error)
                 self._services.metrics.count(RECEIPTS_UNREADABLE)
                 continue
-            message = message_of(receipt)
+            message = message_of(receipt, entry.timestamp)
             if message is not None and message.finished_at >= oldest:
                 found.append(message)
         return found

@@ -12,7 +12,8 @@ ID_LIMIT = 512
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """`created_at` (ms): when the provider was called that took it, which is when the message came to be there."""
+    """`created_at` (ms): when the provider was called that took it, which is when the message came to be there; by the
+    brokers' clock, and not earlier than it was. A failure that is told late is a place of then."""
 
     location_id: str
     provider: str
@@ -26,8 +27,11 @@ class SentMessage:
     finished_at: int
 
 
-def message_of(receipt: Receipt) -> SentMessage | None:
-    """None: no provider took it under an id, or it cannot be stored (PostgreSQL takes no NUL in a text)."""
+def message_of(receipt: Receipt, appended_at: int) -> SentMessage | None:
+    """`appended_at` (ms): when the log took the receipt.
+
+    None: no provider took it under an id, or it cannot be stored (PostgreSQL takes no NUL in a text).
+    """
     id_ = receipt.provider_message_id
     if receipt.outcome is not ReceiptOutcome.SENT or not id_ or not receipt.provider or not receipt.location_id:
         return None
@@ -43,9 +47,15 @@ def message_of(receipt: Receipt) -> SentMessage | None:
         receipt.contact_id,
         receipt.channel,
         _recipients(receipt),
-        receipt.finished_at if receipt.sent_at is None else receipt.sent_at,
+        _created_at(receipt, appended_at),
         receipt.finished_at,
     )
+
+
+def _created_at(receipt: Receipt, appended_at: int) -> int:
+    """The sender's clock may be hours off; it tells how long the call took, and the receipt was written after that."""
+    took = 0 if receipt.sent_at is None else max(0, receipt.finished_at - receipt.sent_at)
+    return appended_at - took
 
 
 def _recipients(receipt: Receipt) -> tuple[str, ...]:

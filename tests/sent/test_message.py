@@ -25,27 +25,33 @@ SENT = Receipt(
 )
 
 
-def test_a_message_is_created_when_the_call_began_that_sent_it() -> None:
-    found = message_of(SENT)
+APPENDED_AT = 2_050
+
+
+@pytest.mark.parametrize("off", [0, 3 * 3_600_000, -1_000], ids=["right", "fast", "slow"])
+def test_r16_a_message_is_created_when_the_call_began_that_sent_it_whatever_the_senders_clock(off: int) -> None:
+    """By the brokers' clock, and not earlier than it was."""
+    found = message_of(replace(SENT, sent_at=1_000 + off, finished_at=2_000 + off), APPENDED_AT)
     assert found is not None
-    assert (found.created_at, found.finished_at) == (1_000, 2_000)
-    found = message_of(replace(SENT, sent_at=None))
-    assert found is not None
-    assert found.created_at == 2_000
+    assert (found.created_at, found.finished_at) == (1_050, 2_000 + off)
+    for sent_at in (None, 3_000 + off):  # not said, or its clock was set back
+        found = message_of(replace(SENT, sent_at=sent_at, finished_at=2_000 + off), APPENDED_AT)
+        assert found is not None
+        assert found.created_at == APPENDED_AT
 
 
 def test_who_was_taken_out_is_no_recipient() -> None:
-    found = message_of(SENT)
+    found = message_of(SENT, APPENDED_AT)
     assert found is not None
     assert found.recipients == ("a@example.com",)
-    found = message_of(replace(SENT, to="+14155552671", removed=()))
+    found = message_of(replace(SENT, to="+14155552671", removed=()), APPENDED_AT)
     assert found is not None
     assert found.recipients == ("+14155552671",)
 
 
 @pytest.mark.parametrize("outcome", [each for each in ReceiptOutcome if each is not ReceiptOutcome.SENT])
 def test_what_no_provider_took_is_not_kept(outcome: ReceiptOutcome) -> None:
-    assert message_of(replace(SENT, outcome=outcome)) is None
+    assert message_of(replace(SENT, outcome=outcome), APPENDED_AT) is None
 
 
 @pytest.mark.parametrize(
@@ -60,4 +66,4 @@ def test_what_no_provider_took_is_not_kept(outcome: ReceiptOutcome) -> None:
     ],
 )
 def test_what_could_not_be_found_or_stored_is_not_kept(changed: dict[str, object]) -> None:
-    assert message_of(replace(SENT, **changed)) is None
+    assert message_of(replace(SENT, **changed), APPENDED_AT) is None
