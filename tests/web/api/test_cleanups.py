@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cleanup import EmailCleanups
+from gateway.cleanup.model import CleanupStatus
+from gateway.cleanup.service import Asked, Unfinished
+from gateway.cleanup.store import CleanupStore
 from gateway.clock import now_ms
 from gateway.dnd.model import Cause, Scope, Subject, SubjectKind
 from gateway.settings import Settings
 from tests.cleanup.provider import MailgunThatKeepsLists, mailgun_that_keeps_lists
-from tests.contacts.people import CONTACT, EMAIL, place
+from tests.contacts.people import CONTACT, EMAIL, USER, place
 from tests.web.api.memory import InMemoryLog, gateway_in_memory
 from tests.web.api.serving import Api, accounts, api_of
 
@@ -125,6 +129,32 @@ async def test_r12_what_is_placed_while_a_clean_up_runs_stays(api: Api, mailgun:
         ("bounce", "b2"),
         ("complaint", "c"),
     ]
+
+
+@pytest.mark.parametrize("hours", [25, 23, -23, -25])
+async def test_r12_a_clean_up_that_was_begun_a_day_ago_is_begun_again_also_by_a_fast_clock(
+    api: Api, mailgun: MailgunThatKeepsLists, hours: int
+) -> None:
+    """Minus: the clock it was begun by was ahead of this one."""
+    await bounced(api)
+    begun_at = now_ms()
+    clock = [begun_at]
+    cleanups = EmailCleanups(
+        api.gateway.log,
+        api.directory,
+        accounts(loc1=mailgun.settings()),
+        CleanupStore(api.engine),
+        clock=lambda: clock[0],
+    )
+    asked = Asked("loc1", "c1", USER)
+    mailgun.answers = [200, 500]
+    with pytest.raises(Unfinished):
+        await cleanups.clean_up(asked)
+    mailgun.calls.clear()
+    clock[0] = begun_at + hours * 3_600_000
+    assert (await cleanups.clean_up(asked)).status is CleanupStatus.DONE
+    assert mailgun.calls == [*REMOVALS, VALIDATION][0 if abs(hours) > 24 else 1 :]
+    assert await causes(api) == ["complaint", "manual"]
 
 
 async def test_r12_a_user_may_confirm_that_it_was_done_by_hand(api: Api, mailgun: MailgunThatKeepsLists) -> None:
