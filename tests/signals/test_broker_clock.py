@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.clock import now_ms
-from gateway.dnd.model import Lift
+from gateway.dnd.model import Lift, Subject, SubjectKind
 from gateway.dnd.record import EMPTY, fold
 from gateway.localkafka import LocalKafka
 from gateway.signals.broker_clock import SET_MS, BrokerClock, Offset, booted_at_ms
-from gateway.signals.publish import ASKS_TIME
+from gateway.signals.publish import ASKS_TIME, RECORD_LIMIT_BYTES
 from gateway.signals.resolve import dated
 from tests.signals.folded import HOUR_MS, NOON
 from tests.signals.people import PHONE, code_30004, start, stop
@@ -126,3 +126,13 @@ async def test_the_brokers_time_is_learnt_from_real_acknowledgements(kafka: Loca
     assert not folded.refused
     assert not any(register.lifted.at > 0 for register in folded.record.registers.values())
     assert fold(folded.record, event, broker_time).repeated
+
+
+async def test_now_is_asked_of_whoever_fits_into_a_record(kafka: LocalKafka, fresh_name: str) -> None:
+    """One that never fits stops nobody: it is in no event that will be written."""
+    log, too_long = Log.on(kafka, fresh_name), Subject("loc1", SubjectKind.CONTACT, "c" * RECORD_LIMIT_BYTES)
+    async with publisher_on(kafka, log.topic, brokers=BrokerClock(lambda: now_ms() + 3 * HOUR_MS)) as publisher:
+        assert await publisher.now([too_long]) >= now_ms() + 2 * HOUR_MS  # nothing tells it any better
+        before = now_ms()
+        assert before <= await publisher.now([too_long, PHONE]) < before + HOUR_MS
+    assert [event.subject for event, _ in log.events()] == [PHONE]
