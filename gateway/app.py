@@ -19,6 +19,7 @@ from gateway.accounts import LiveAccounts
 from gateway.metrics import ACCOUNTS_OUTDATED, READY, Metrics
 from gateway.roles import Role, Services, find_roles
 from gateway.settings import Settings
+from gateway.settings.data_dir import make_data_dir
 from gateway.stopping import ended_before_stop
 from gateway.streams.topics import Difference, KafkaUnreachableError, Severity, check
 from gateway.view.errors import ViewMismatch
@@ -55,7 +56,8 @@ class Service:
     """One process of sendguard; several can live in one test."""
 
     def __init__(self, settings: Settings, roles: Sequence[str] = ()) -> None:
-        """SettingsError: the accounts or TLS files cannot be used. UnknownRoleError. Nothing connects."""
+        """SettingsError: the data directory, accounts or TLS files are unusable. UnknownRoleError. Nothing connects."""
+        make_data_dir(settings.data_dir)
         self.metrics = Metrics(version("sendguard"))
         self._settings = settings
         self._accounts = LiveAccounts(settings.accounts)

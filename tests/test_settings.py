@@ -7,6 +7,7 @@ import pytest
 from gateway.contract.topics import Count
 from gateway.localkafka.backend import BACKEND_VARIABLE
 from gateway.settings import LogLevel, Secret, SecurityProtocol, Settings, SettingsError, load, settings_table
+from gateway.settings.data_dir import make_data_dir
 from gateway.settings.load import READ_ELSEWHERE
 
 FIXED_NAMES = {
@@ -191,3 +192,23 @@ def test_every_setting_is_one_row_with_a_sentence_and_the_public_names_are_there
 def test_every_default_in_the_table_that_is_a_value_is_accepted_as_written() -> None:
     written = {row.variable: row.default for row in settings_table() if row.default and " " not in row.default}
     assert load(written) == load({})
+
+
+@pytest.mark.parametrize("name", ["", "not/there/yet"])
+def test_a_data_directory_is_made_and_left_empty(tmp_path: Path, name: str) -> None:
+    make_data_dir(tmp_path / name)
+    assert list((tmp_path / name).iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["", "data"])
+def test_a_data_directory_that_cannot_be_used_is_named_with_what_was_expected(tmp_path: Path, below: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SettingsError, match=r"^data_dir: expected a directory .* write to, .*file") as refused:
+        make_data_dir(file / below)
+    assert len(refused.value.problems) == 1
+
+
+def test_a_data_directory_without_the_right_to_write_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^data_dir: expected a directory"):
+        make_data_dir(Path("/proc"))  # nobody may make a file there, root neither

@@ -78,6 +78,7 @@ def make_place(folder: Path, bootstrap_servers: str) -> Place:
         f"event_partitions = {OTHER_PARTITIONS}\n"
         f"other_partitions = {OTHER_PARTITIONS}\n"
         f'accounts = "{place.accounts}"\n'
+        f'data_dir = "{place.folder / "data"}"\n'
     )
     return place
 
@@ -86,7 +87,6 @@ def service_settings(place: Place, port: int) -> Settings:
     """For the service of the demo; whatever SENDGUARD_* variables the caller has are for something else."""
     return load(
         {
-            "SENDGUARD_DATA_DIR": str(place.folder / "data"),
             "SENDGUARD_HTTP_HOST": HTTP_HOST,
             "SENDGUARD_HTTP_PORT": str(port),
             "SENDGUARD_INSTANCE_ID": "demo",

@@ -176,10 +176,14 @@ async def test_a_hang_up_reads_the_accounts_file_again(environment: dict[str, st
         assert await process.ended() == 0
 
 
-async def test_a_data_directory_that_cannot_be_written_ends_it_with_1(environment: dict[str, str]) -> None:
-    async with service(environment | {"SENDGUARD_DATA_DIR": "/proc/nowhere"}, "--role", "guard") as process:
-        assert await process.ended() == 1
-    assert "the view in /proc/nowhere/view cannot be opened" in process.said
+@pytest.mark.parametrize("roles", [(), ("--role", "guard")])
+@pytest.mark.parametrize("folder", ["/proc/nowhere", __file__])
+async def test_a_data_directory_that_cannot_be_used_ends_it_with_2_whatever_the_role(
+    environment: dict[str, str], folder: str, roles: tuple[str, ...]
+) -> None:
+    async with service(environment | {"SENDGUARD_DATA_DIR": folder}, *roles) as process:
+        assert await process.ended() == 2
+    assert f"data_dir: expected a directory that this process may write to, {folder}: " in process.said
     assert "Traceback" not in process.said
 
 

@@ -153,6 +153,9 @@ def test_what_it_prints_for_another_terminal_works_as_it_stands(tmp_path: Path) 
         assert "answered with 200" in texted(reply[1], business="bright-smile", body="STOP")  # what the curl line does
         in_another_terminal(exports, send[0])
         assert "dropped keyword_opt_out" in running.until("my-1")
+        assert "bright-smile" in in_another_terminal(
+            exports, re.sub(r" send -$", " reconcile", send[0].splitlines()[1].strip(" |"))
+        )
         running.signal(signal.SIGTERM)
         assert running.ended() == 0, running.said
 
